@@ -1,0 +1,126 @@
+//! Every bound of the host: its unit, its value and why.
+
+use std::time::Duration;
+
+/// Limits of one plugin; the defaults are those of the configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Limits {
+    /// Linear memory of one VM, in bytes: beyond it `memory.grow` answers -1.
+    pub memory: usize,
+    /// Elements of each table: beyond it `table.grow` answers -1.
+    pub table: usize,
+    /// CPU time of the thread that one callback may use.
+    pub cpu_per_call: Duration,
+    /// CPU time that all callbacks of one exchange may use together.
+    pub cpu_per_exchange: Duration,
+    /// CPU time for all of a VM's start: instantiation, `main`, and every root context's configuration.
+    pub cpu_start: Duration,
+    /// Shared data of the plugin's space, in bytes of keys and values (and [`SHARED_ENTRY_OVERHEAD_BYTES`] an entry).
+    pub shared_data: usize,
+    /// Bytes waiting in one shared queue of the plugin's space. Beyond: an item is dropped.
+    pub queue: usize,
+    /// Callouts in flight of one VM.
+    pub callouts: usize,
+    /// Log lines of one VM in [`Limits::log_period`]; more are dropped and counted.
+    pub log_lines: u64,
+    /// See [`Limits::log_lines`].
+    pub log_period: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory: 64 << 20,
+            table: 1 << 17,
+            cpu_per_call: Duration::from_millis(10),
+            cpu_per_exchange: Duration::from_secs(10),
+            cpu_start: Duration::from_secs(10),
+            shared_data: 16 << 20,
+            queue: 4 << 20,
+            callouts: 50,
+            log_lines: 100,
+            log_period: Duration::from_secs(1),
+        }
+    }
+}
+
+/// Period of the epoch: how late a CPU limit may be noticed.
+pub const EPOCH_TICK: Duration = Duration::from_millis(5);
+
+/// A module's size. A Go module with the whole Core Rule Set has 25 MiB.
+pub const MODULE_BYTES_MAX: usize = 64 << 20;
+
+/// Native stack of a guest. Worker threads have 2 MiB; hostcalls run above this.
+pub const WASM_STACK_BYTES: usize = 512 << 10;
+
+/// Elements of one table (8 bytes each). Large Go modules have some ten thousand.
+pub const TABLE_ELEMENTS_MAX: usize = 1 << 17;
+
+/// Tables of a module.
+pub const TABLES_MAX: usize = 4;
+
+/// Globals of a module: compilers of SDKs emit below 100.
+pub const GLOBALS_MAX: u32 = 10_000;
+
+/// A serialized header map taken from a guest, in bytes.
+pub const PAIRS_BYTES_MAX: usize = 1 << 20;
+
+/// Pairs of a serialized header map taken from a guest.
+pub const PAIRS_MAX: usize = 1024;
+
+/// The name and value of one header that a guest sets, in bytes: no more than a whole map may have.
+pub const HEADER_BYTES_MAX: usize = PAIRS_BYTES_MAX;
+
+/// The path and value of one property that a guest sets, in bytes.
+pub const PROPERTY_BYTES_MAX: usize = 1 << 20;
+
+/// The details of a local reply, in bytes; the rest is cut.
+pub const REPLY_DETAILS_BYTES_MAX: usize = 1 << 10;
+
+/// The body of one callout, in bytes: a filter may send on a whole body that it held.
+pub const CALLOUT_BODY_BYTES_MAX: usize = 16 << 20;
+
+/// A metric's name, in bytes.
+pub const METRIC_NAME_BYTES_MAX: usize = 1 << 10;
+
+/// A shared queue's name, in bytes.
+pub const QUEUE_NAME_BYTES_MAX: usize = 1 << 10;
+
+/// One value of shared data, in bytes.
+pub const SHARED_VALUE_BYTES_MAX: usize = 1 << 20;
+
+/// What an entry of shared data costs beside its bytes: without it, empty values would not count.
+pub const SHARED_ENTRY_OVERHEAD_BYTES: usize = 128;
+
+/// Items waiting in one shared queue.
+pub const QUEUE_ITEMS_MAX: usize = 10_000;
+
+/// Bytes waiting in one shared queue.
+pub const QUEUE_BYTES_MAX: usize = 4 << 20;
+
+/// Queues of one space.
+pub const QUEUES_MAX: usize = 1024;
+
+/// Definitions of metrics by one VM.
+pub const METRICS_MAX: usize = 10_000;
+
+/// Actions one callback may leave behind (callouts, ticks, queue notices).
+pub const ACTIONS_MAX: usize = 10_000;
+
+/// Log lines a second of one VM; more are dropped and counted.
+pub const LOG_LINES_PER_SECOND: u32 = 100;
+
+/// A log line, in bytes as the guest wrote it; the rest is cut.
+pub const LOG_LINE_BYTES_MAX: usize = 16 << 10;
+
+/// Bytes of one `random_get` (as other hosts: more is EINVAL).
+pub const RANDOM_BYTES_MAX: usize = 64 << 10;
+
+/// Frames of a fault's backtrace.
+pub const BACKTRACE_FRAMES_MAX: usize = 32;
+
+/// A fault's message, in bytes.
+pub const FAULT_MESSAGE_BYTES_MAX: usize = 8 << 10;
+
+/// Buffer kept between hostcalls for answers; a larger one is given back.
+pub(crate) const SCRATCH_KEPT_BYTES: usize = 64 << 10;

@@ -1,0 +1,297 @@
+//! A VM: one instance of a plugin's module, for one worker.
+//!
+//! Every callback takes the VM's lock for as long as the guest runs. What the guest asked for goes to
+//! [`Host::act`] after the lock is free again. An embedder must not call a VM from inside its [`Host`] or
+//! [`Stream`](crate::stream::Stream) methods, except `act`.
+
+mod bounds;
+mod callbacks;
+mod callouts;
+mod context;
+mod exports;
+mod fault;
+mod start;
+mod state;
+
+use std::mem;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use wasmtime::{Memory, Store};
+
+use crate::host::{Host, HostAction};
+use crate::plugin::Plugin;
+use crate::stream::SharedStream;
+
+use context::Context;
+pub use context::ContextId;
+use exports::Exports;
+pub use fault::{Fault, FaultKind};
+pub(crate) use state::State;
+
+/// One instance of a plugin's module.
+pub struct Vm {
+    plugin: Arc<Plugin>,
+    host: Arc<dyn Host>,
+    worker: usize,
+    life: Mutex<Life>,
+    alive: AtomicBool,
+    memory: AtomicUsize,
+    /// Actions kept until activation; `None` once active.
+    kept: Mutex<Option<Vec<HostAction>>>,
+}
+
+/// The life of a VM; each step consumes the one before.
+enum Life {
+    /// The guest may be called.
+    Live(Box<Live>),
+    /// A callback runs; seen only while the lock is held, or after the embedder panicked in a hostcall.
+    Entered,
+    /// Never to be called again; why.
+    Dead(Fault),
+}
+
+/// What a guest needs to be called.
+struct Live {
+    store: Store<State>,
+    exports: Exports,
+    memory: Memory,
+    /// [`Vm::stop`] was called; the last stream to end ends the roots.
+    retiring: bool,
+    /// Roots with a tick, which end with the VM.
+    ticking: Vec<ContextId>,
+    /// The ABI's name of the callback that runs, or ran last.
+    callback: &'static str,
+}
+
+/// How a callback finds its context.
+enum Entry {
+    Context(ContextId),
+    /// The root context at a place of the plugin's `roots`.
+    Root(usize),
+    /// The root context that waits for the answer to a callout; it waits no more.
+    Callout(u32),
+}
+
+impl Entry {
+    fn resolve(self, state: &mut State) -> Option<ContextId> {
+        match self {
+            Self::Context(context) => state.contexts.contains(context).then_some(context),
+            Self::Root(index) => state.contexts.roots().get(index).copied(),
+            Self::Callout(token) => state.callouts.close(token),
+        }
+    }
+}
+
+impl Vm {
+    /// Instantiates, starts and configures every root context. Blocks for up to `limits.cpu_start`; any thread.
+    ///
+    /// Actions asked for meanwhile (ticks, callouts) are kept until [`Vm::activate`].
+    ///
+    /// # Errors
+    /// A [`FaultKind::Start`], whatever the reason.
+    pub fn start(
+        plugin: &Arc<Plugin>,
+        host: &Arc<dyn Host>,
+        worker: usize,
+    ) -> Result<Arc<Self>, Fault> {
+        let vm = Arc::new(Self {
+            plugin: Arc::clone(plugin),
+            host: Arc::clone(host),
+            worker,
+            life: Mutex::new(Life::Entered),
+            alive: AtomicBool::new(false),
+            memory: AtomicUsize::new(0),
+            kept: Mutex::new(Some(Vec::new())),
+        });
+        let mut live = start::start(&vm)?;
+        let actions = vm.left(&mut live);
+        *vm.life.lock() = Life::Live(Box::new(live));
+        vm.alive.store(true, Ordering::Release);
+        vm.hand_over(actions);
+        Ok(vm)
+    }
+
+    /// Hands the kept actions to [`Host::act`]; from now on actions are handed over after each callback.
+    pub fn activate(self: &Arc<Self>) {
+        let kept = self.kept.lock().take();
+        self.hand_over(kept.unwrap_or_default());
+    }
+
+    /// The worker it was started for.
+    pub fn worker(&self) -> usize {
+        self.worker
+    }
+
+    /// What it was started from.
+    pub fn plugin(&self) -> &Arc<Plugin> {
+        &self.plugin
+    }
+
+    /// False after a fault, and after [`Vm::stop`] took effect.
+    pub fn is_alive(&self) -> bool {
+        self.alive.load(Ordering::Acquire)
+    }
+
+    /// Size of the guest's linear memory after the last callback, in bytes; 0 when dead.
+    pub fn memory_bytes(&self) -> usize {
+        self.memory.load(Ordering::Relaxed)
+    }
+
+    /// Retires the VM: its ticks end at once; when no stream context is left (now, or with the last
+    /// [`Vm::end_stream`]) each root gets `proxy_on_done` and `proxy_on_delete`, and the memory is freed. A root that
+    /// answers that it is not done is not waited for.
+    pub fn stop(self: &Arc<Self>) {
+        let mut life = self.life.lock();
+        let mut ended = Vec::new();
+        if let Life::Live(live) = &mut *life {
+            live.retiring = true;
+            ended = mem::take(&mut live.ticking);
+        }
+        drop(life);
+        let stopped = ended
+            .into_iter()
+            .map(|root| HostAction::SetTick { root, period: None });
+        self.hand_over(stopped.collect());
+        self.retire_if_idle();
+    }
+
+    /// Runs `call` on the guest, with the context of `entry` in effect. `None`: there is no such context (any more).
+    ///
+    /// # Errors
+    /// The fault that ended the VM, now or before.
+    fn run<R>(
+        self: &Arc<Self>,
+        callback: &'static str,
+        entry: Entry,
+        call: impl FnOnce(&mut Live, ContextId) -> wasmtime::Result<R>,
+    ) -> Result<Option<R>, Fault> {
+        let mut life = self.life.lock();
+        let mut live = match mem::replace(&mut *life, Life::Entered) {
+            Life::Live(live) => live,
+            Life::Dead(fault) => {
+                *life = Life::Dead(fault.clone());
+                return Err(fault);
+            }
+            Life::Entered => {
+                self.alive.store(false, Ordering::Release);
+                return Err(Fault::host_panicked(callback));
+            }
+        };
+        let Some(context) = entry.resolve(live.store.data_mut()) else {
+            *life = Life::Live(live);
+            return Ok(None);
+        };
+        live.begin(callback, context, self.plugin.limits.cpu_per_call);
+        match call(&mut live, context) {
+            Ok(value) => {
+                let actions = self.left(&mut live);
+                *life = Life::Live(live);
+                drop(life);
+                self.hand_over(actions);
+                Ok(Some(value))
+            }
+            Err(error) => {
+                let fault = Fault::of(&error, live.store.data(), live.callback);
+                let streams = self.bury(&mut life, *live, fault.clone());
+                drop(life);
+                tell_lost(streams);
+                Err(fault)
+            }
+        }
+    }
+
+    /// After a callback: forgets what it alone could see, and takes what it asked for.
+    fn left(&self, live: &mut Live) -> Vec<HostAction> {
+        self.memory
+            .store(live.memory.data_size(&live.store), Ordering::Relaxed);
+        let state = live.store.data_mut();
+        state.leave();
+        if state.actions.is_empty() {
+            return Vec::new();
+        }
+        let mut actions = mem::take(&mut state.actions);
+        for action in &actions {
+            if let HostAction::SetTick { root, period } = action {
+                live.ticking.retain(|ticking| ticking != root);
+                live.ticking.extend(period.map(|_| *root));
+            }
+        }
+        if live.retiring {
+            live.ticking.clear();
+            actions.retain(|action| !matches!(action, HostAction::SetTick { .. }));
+        }
+        actions
+    }
+
+    /// The guest is gone: its memory is freed here, its streams are returned to be told.
+    fn bury(&self, life: &mut Life, live: Live, fault: Fault) -> Vec<(SharedStream, u16)> {
+        self.alive.store(false, Ordering::Release);
+        self.memory.store(0, Ordering::Relaxed);
+        *life = Life::Dead(fault);
+        live.store.into_data().contexts.into_streams()
+    }
+
+    fn hand_over(self: &Arc<Self>, actions: Vec<HostAction>) {
+        if actions.is_empty() {
+            return;
+        }
+        if let Some(kept) = &mut *self.kept.lock() {
+            kept.extend(actions);
+            return;
+        }
+        for action in actions {
+            self.host.act(self, action);
+        }
+    }
+
+    /// Ends a retiring VM that holds no stream any more.
+    fn retire_if_idle(self: &Arc<Self>) {
+        let mut life = self.life.lock();
+        match &*life {
+            Life::Live(live) if live.retiring && live.store.data().contexts.streams() == 0 => {}
+            Life::Live(_) | Life::Entered | Life::Dead(_) => return,
+        }
+        if let Life::Live(mut live) = mem::replace(&mut *life, Life::Entered) {
+            if let Err(error) = live.end_roots(self.plugin.limits.cpu_per_call) {
+                let fault = Fault::of(&error, live.store.data(), live.callback);
+                tracing::warn!(plugin = self.plugin.name, "while a VM was retired: {fault}");
+            }
+            self.bury(&mut life, *live, Fault::stopped());
+        }
+    }
+}
+
+/// After the guest stopped and its VM was unlocked.
+fn tell_lost(streams: Vec<(SharedStream, u16)>) {
+    for (stream, slot) in streams {
+        stream.lock().vm_lost(slot);
+    }
+}
+
+impl Live {
+    /// A callback begins: its CPU limit counts from here; the epoch traps or extends at the next tick.
+    fn begin(&mut self, callback: &'static str, context: ContextId, cpu: Duration) {
+        self.callback = callback;
+        let state = self.store.data_mut();
+        state.enter(context);
+        state.cpu.begin(cpu);
+        self.store.set_epoch_deadline(1);
+    }
+
+    fn end_roots(&mut self, cpu: Duration) -> wasmtime::Result<()> {
+        for root in self.store.data().contexts.roots().to_vec() {
+            if let Some(done) = self.exports.done.clone() {
+                self.begin("proxy_on_done", root, cpu);
+                done.call(&mut self.store, root.0)?;
+            }
+            if let Some(delete) = self.exports.delete.clone() {
+                self.begin("proxy_on_delete", root, cpu);
+                delete.call(&mut self.store, root.0)?;
+            }
+        }
+        Ok(())
+    }
+}

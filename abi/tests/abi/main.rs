@@ -1,0 +1,21 @@
+//! The host from outside: guests written as text, an embedder that remembers.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test may fail loudly"
+)]
+
+mod callouts;
+mod compile_cache;
+mod contexts;
+mod exchange;
+mod fakes;
+mod faults;
+mod guest;
+mod headers;
+mod inspection;
+mod pointers;
+mod sharing;
+mod start;
+mod wasi;

@@ -1,0 +1,494 @@
+//! The table of [`super::super`], row by row, with plugins that follow a script.
+
+use super::*;
+
+#[derive(Default, Clone)]
+struct Plugin {
+    headers: Option<HeadersAction>,
+    data: VecDeque<DataAction>,
+    trailers: Option<TrailersAction>,
+    hold: bool,
+    body: bool,
+    limit: usize,
+    continues: bool,
+    lost: Option<bool>,
+    append: &'static str,
+}
+
+impl Plugin {
+    fn new() -> Self {
+        Self {
+            headers: Some(HeadersAction::Continue),
+            body: true,
+            limit: 100,
+            ..Self::default()
+        }
+    }
+}
+
+#[derive(Default)]
+struct Script {
+    plugins: Vec<Plugin>,
+    calls: Vec<String>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Ended {
+    Overflow(usize),
+    Lost(usize),
+}
+
+impl Callbacks for Script {
+    type Stop = Ended;
+
+    fn headers(&mut self, position: usize, end: bool) -> Result<Option<HeadersAction>, Ended> {
+        self.calls.push(format!(
+            "{position}:headers{}",
+            if end { ".end" } else { "" }
+        ));
+        Ok(self.plugins[position].headers)
+    }
+
+    fn data(
+        &mut self,
+        position: usize,
+        body: &mut Body,
+        end: bool,
+    ) -> Result<Option<DataAction>, Ended> {
+        let text = String::from_utf8_lossy(body.as_slice()).into_owned();
+        self.calls.push(format!(
+            "{position}:{text}{}",
+            if end { ".end" } else { "" }
+        ));
+        let plugin = &mut self.plugins[position];
+        if end {
+            body.splice(usize::MAX, 0, plugin.append.as_bytes());
+        }
+        Ok(Some(
+            plugin.data.pop_front().unwrap_or(DataAction::Continue),
+        ))
+    }
+
+    fn trailers(&mut self, position: usize) -> Result<Option<TrailersAction>, Ended> {
+        self.calls.push(format!("{position}:trailers"));
+        Ok(self.plugins[position].trailers)
+    }
+
+    fn wants_body(&self, position: usize) -> bool {
+        self.plugins[position].body
+    }
+
+    fn holds_headers(&self, position: usize) -> bool {
+        self.plugins[position].hold
+    }
+
+    fn body_held_max(&self, position: usize) -> usize {
+        self.plugins[position].limit
+    }
+
+    fn take_continue(&mut self, position: usize) -> bool {
+        std::mem::take(&mut self.plugins[position].continues)
+    }
+
+    fn overflow(&mut self, position: usize) -> Ended {
+        Ended::Overflow(position)
+    }
+
+    fn lost(&mut self, position: usize) -> Result<bool, Ended> {
+        match self.plugins[position].lost {
+            None => Ok(false),
+            Some(true) => Ok(true),
+            Some(false) => Err(Ended::Lost(position)),
+        }
+    }
+}
+
+fn chain(plugins: Vec<Plugin>) -> (Flow, Script) {
+    (
+        Flow::new(plugins.len()),
+        Script {
+            plugins,
+            calls: Vec::new(),
+        },
+    )
+}
+
+fn bytes(text: &'static str) -> Bytes {
+    Bytes::from_static(text.as_bytes())
+}
+
+fn data(text: &'static str, end: bool) -> Item {
+    Item::Data {
+        bytes: bytes(text),
+        end,
+    }
+}
+
+fn out(flow: &mut Flow) -> Vec<Item> {
+    std::iter::from_fn(|| flow.pop()).collect()
+}
+
+const HEAD: Item = Item::Headers { end: false };
+
+#[test]
+fn continue_lets_everything_go_on_in_order() {
+    let (mut flow, mut script) = chain(vec![Plugin::new(), Plugin::new()]);
+    flow.headers(&mut script, false).unwrap();
+    flow.data(&mut script, bytes("ab"), false).unwrap();
+    flow.data(&mut script, bytes("c"), true).unwrap();
+    assert_eq!(out(&mut flow), [HEAD, data("ab", false), data("c", true)]);
+    assert_eq!(
+        script.calls,
+        [
+            "0:headers",
+            "1:headers",
+            "0:ab",
+            "1:ab",
+            "0:c.end",
+            "1:c.end"
+        ]
+    );
+    assert_eq!(flow.blocked(&script), None);
+}
+
+#[test]
+fn an_empty_chain_passes() {
+    let (mut flow, mut script) = chain(vec![]);
+    flow.headers(&mut script, true).unwrap();
+    assert_eq!(out(&mut flow), [Item::Headers { end: true }]);
+}
+
+#[test]
+fn continue_with_hold_waits_for_the_body_verdict() {
+    let (mut flow, mut script) = chain(vec![
+        Plugin {
+            hold: true,
+            ..Plugin::new()
+        },
+        Plugin::new(),
+    ]);
+    flow.headers(&mut script, false).unwrap();
+    assert_eq!(
+        flow.blocked(&script),
+        Some(Blocked {
+            position: 0,
+            reads: true
+        })
+    );
+    assert!(!flow.headers_passed());
+    flow.data(&mut script, bytes("ab"), true).unwrap();
+    assert_eq!(out(&mut flow), [HEAD, data("ab", true)]);
+    assert_eq!(
+        script.calls,
+        ["0:headers", "0:ab.end", "1:headers", "1:ab.end"]
+    );
+}
+
+#[test]
+fn continue_with_hold_and_no_body_goes_on() {
+    let (mut flow, mut script) = chain(vec![Plugin {
+        hold: true,
+        ..Plugin::new()
+    }]);
+    flow.headers(&mut script, true).unwrap();
+    assert_eq!(out(&mut flow), [Item::Headers { end: true }]);
+}
+
+#[test]
+fn stop_iteration_streaming_keeps_the_body_unseen() {
+    let stop = Plugin {
+        headers: Some(HeadersAction::StopIteration),
+        ..Plugin::new()
+    };
+    let (mut flow, mut script) = chain(vec![stop, Plugin::new()]);
+    flow.headers(&mut script, false).unwrap();
+    flow.data(&mut script, bytes("ab"), false).unwrap();
+    assert_eq!(
+        flow.blocked(&script),
+        Some(Blocked {
+            position: 0,
+            reads: false
+        })
+    );
+    assert_eq!(script.calls, ["0:headers"]);
+    flow.resume(&mut script).unwrap();
+    assert!(!flow.has_output());
+    script.plugins[0].continues = true;
+    flow.resume(&mut script).unwrap();
+    flow.data(&mut script, bytes("c"), true).unwrap();
+    assert_eq!(out(&mut flow), [HEAD, data("ab", false), data("c", true)]);
+    assert_eq!(
+        script.calls,
+        [
+            "0:headers",
+            "1:headers",
+            "0:ab",
+            "1:ab",
+            "0:c.end",
+            "1:c.end"
+        ]
+    );
+}
+
+#[test]
+fn stop_iteration_with_hold_runs_body_callbacks() {
+    let stop = Plugin {
+        headers: Some(HeadersAction::StopIteration),
+        hold: true,
+        data: [DataAction::StopIterationAndBuffer].into(),
+        ..Plugin::new()
+    };
+    let (mut flow, mut script) = chain(vec![stop, Plugin::new()]);
+    flow.headers(&mut script, false).unwrap();
+    flow.data(&mut script, bytes("ab"), false).unwrap();
+    assert!(!flow.headers_passed());
+    flow.data(&mut script, bytes("c"), true).unwrap();
+    assert_eq!(out(&mut flow), [HEAD, data("abc", true)]);
+    assert_eq!(
+        script.calls,
+        ["0:headers", "0:ab", "0:abc.end", "1:headers", "1:abc.end"]
+    );
+}
+
+#[test]
+fn stop_all_keeps_the_body_unseen_also_with_hold() {
+    for action in [
+        HeadersAction::StopAllIterationAndBuffer,
+        HeadersAction::StopAllIterationAndWatermark,
+    ] {
+        let stop = Plugin {
+            headers: Some(action),
+            hold: true,
+            ..Plugin::new()
+        };
+        let (mut flow, mut script) = chain(vec![stop]);
+        flow.headers(&mut script, false).unwrap();
+        assert_eq!(
+            flow.blocked(&script),
+            Some(Blocked {
+                position: 0,
+                reads: false
+            })
+        );
+        flow.data(&mut script, bytes("ab"), true).unwrap();
+        script.plugins[0].continues = true;
+        flow.resume(&mut script).unwrap();
+        assert_eq!(out(&mut flow), [HEAD, data("ab", true)]);
+        assert_eq!(script.calls, ["0:headers", "0:ab.end"]);
+    }
+}
+
+#[test]
+fn continue_and_end_stream_is_taken_as_continue() {
+    let (mut flow, mut script) = chain(vec![Plugin {
+        headers: Some(HeadersAction::ContinueAndEndStream),
+        ..Plugin::new()
+    }]);
+    flow.headers(&mut script, false).unwrap();
+    assert_eq!(out(&mut flow), [HEAD]);
+}
+
+#[test]
+fn continue_stream_within_the_callback_outdoes_its_pause() {
+    let stop = Plugin {
+        headers: Some(HeadersAction::StopIteration),
+        continues: true,
+        ..Plugin::new()
+    };
+    let (mut flow, mut script) = chain(vec![stop]);
+    flow.headers(&mut script, false).unwrap();
+    assert_eq!(out(&mut flow), [HEAD]);
+}
+
+#[test]
+fn buffered_body_is_seen_whole_and_resumed_without_a_second_callback() {
+    let buffer = Plugin {
+        data: [
+            DataAction::StopIterationAndBuffer,
+            DataAction::StopIterationAndBuffer,
+        ]
+        .into(),
+        append: "!",
+        ..Plugin::new()
+    };
+    let (mut flow, mut script) = chain(vec![buffer, Plugin::new()]);
+    flow.headers(&mut script, false).unwrap();
+    flow.data(&mut script, bytes("ab"), false).unwrap();
+    assert_eq!(
+        flow.blocked(&script),
+        Some(Blocked {
+            position: 0,
+            reads: true
+        })
+    );
+    flow.data(&mut script, bytes("c"), true).unwrap();
+    assert_eq!(
+        flow.blocked(&script),
+        Some(Blocked {
+            position: 0,
+            reads: false
+        })
+    );
+    script.plugins[0].continues = true;
+    flow.resume(&mut script).unwrap();
+    assert_eq!(out(&mut flow), [HEAD, data("abc!", true)]);
+    assert_eq!(
+        script.calls,
+        ["0:headers", "1:headers", "0:ab", "0:abc.end", "1:abc!.end"]
+    );
+}
+
+#[test]
+fn watermark_stops_reading_at_the_limit_and_is_no_overflow() {
+    let slow = Plugin {
+        data: [DataAction::StopIterationAndWatermark; 3].into(),
+        limit: 3,
+        ..Plugin::new()
+    };
+    let (mut flow, mut script) = chain(vec![slow]);
+    flow.headers(&mut script, false).unwrap();
+    flow.data(&mut script, bytes("ab"), false).unwrap();
+    assert_eq!(
+        flow.blocked(&script),
+        Some(Blocked {
+            position: 0,
+            reads: true
+        })
+    );
+    flow.data(&mut script, bytes("cd"), false).unwrap();
+    assert_eq!(
+        flow.blocked(&script),
+        Some(Blocked {
+            position: 0,
+            reads: false
+        })
+    );
+}
+
+#[test]
+fn no_buffer_drops_what_the_plugin_saw() {
+    let eater = Plugin {
+        data: [DataAction::StopIterationNoBuffer].into(),
+        ..Plugin::new()
+    };
+    let (mut flow, mut script) = chain(vec![eater]);
+    flow.headers(&mut script, false).unwrap();
+    flow.data(&mut script, bytes("ab"), false).unwrap();
+    flow.data(&mut script, bytes("c"), true).unwrap();
+    assert_eq!(out(&mut flow), [HEAD, data("c", true)]);
+    assert_eq!(script.calls, ["0:headers", "0:ab", "0:c.end"]);
+}
+
+#[test]
+fn body_beyond_the_limit_is_an_overflow() {
+    let buffer = Plugin {
+        data: [DataAction::StopIterationAndBuffer; 3].into(),
+        limit: 3,
+        ..Plugin::new()
+    };
+    let (mut flow, mut script) = chain(vec![Plugin::new(), buffer]);
+    flow.headers(&mut script, false).unwrap();
+    flow.data(&mut script, bytes("abc"), false).unwrap();
+    assert_eq!(
+        flow.data(&mut script, bytes("d"), false),
+        Err(Ended::Overflow(1))
+    );
+}
+
+#[test]
+fn unseen_body_beyond_the_limit_is_an_overflow() {
+    let stop = Plugin {
+        headers: Some(HeadersAction::StopIteration),
+        limit: 3,
+        ..Plugin::new()
+    };
+    let (mut flow, mut script) = chain(vec![stop]);
+    flow.headers(&mut script, false).unwrap();
+    flow.data(&mut script, bytes("abc"), false).unwrap();
+    assert_eq!(
+        flow.data(&mut script, bytes("d"), false),
+        Err(Ended::Overflow(0))
+    );
+}
+
+#[test]
+fn trailers_continue_releases_the_held_body_before_them() {
+    let buffer = Plugin {
+        data: [DataAction::StopIterationAndBuffer].into(),
+        trailers: Some(TrailersAction::Continue),
+        ..Plugin::new()
+    };
+    let (mut flow, mut script) = chain(vec![buffer]);
+    flow.headers(&mut script, false).unwrap();
+    flow.data(&mut script, bytes("ab"), false).unwrap();
+    flow.trailers(&mut script).unwrap();
+    assert_eq!(out(&mut flow), [HEAD, data("ab", false), Item::Trailers]);
+}
+
+#[test]
+fn trailers_stop_waits_for_continue_stream() {
+    let stop = Plugin {
+        trailers: Some(TrailersAction::StopIteration),
+        ..Plugin::new()
+    };
+    let (mut flow, mut script) = chain(vec![stop]);
+    flow.headers(&mut script, false).unwrap();
+    flow.data(&mut script, bytes("ab"), false).unwrap();
+    flow.trailers(&mut script).unwrap();
+    assert_eq!(out(&mut flow), [HEAD, data("ab", false)]);
+    script.plugins[0].continues = true;
+    flow.resume(&mut script).unwrap();
+    assert_eq!(out(&mut flow), [Item::Trailers]);
+    assert_eq!(script.calls, ["0:headers", "0:ab", "0:trailers"]);
+}
+
+#[test]
+fn a_second_plugin_can_stop_what_the_first_released() {
+    let first = Plugin {
+        headers: Some(HeadersAction::StopIteration),
+        ..Plugin::new()
+    };
+    let (mut flow, mut script) = chain(vec![first.clone(), first]);
+    flow.headers(&mut script, false).unwrap();
+    flow.data(&mut script, bytes("ab"), true).unwrap();
+    script.plugins[0].continues = true;
+    flow.resume(&mut script).unwrap();
+    assert_eq!(
+        flow.blocked(&script),
+        Some(Blocked {
+            position: 1,
+            reads: false
+        })
+    );
+    script.plugins[1].continues = true;
+    flow.resume(&mut script).unwrap();
+    assert_eq!(out(&mut flow), [HEAD, data("ab", true)]);
+}
+
+#[test]
+fn a_lost_plugin_is_skipped_or_ends_the_message() {
+    let stop = Plugin {
+        headers: Some(HeadersAction::StopIteration),
+        ..Plugin::new()
+    };
+    let (mut flow, mut script) = chain(vec![stop]);
+    flow.headers(&mut script, true).unwrap();
+    script.plugins[0].lost = Some(false);
+    assert_eq!(flow.resume(&mut script), Err(Ended::Lost(0)));
+    script.plugins[0].lost = Some(true);
+    flow.resume(&mut script).unwrap();
+    assert_eq!(out(&mut flow), [Item::Headers { end: true }]);
+}
+
+#[test]
+fn a_plugin_without_a_body_callback_sees_no_body() {
+    let (mut flow, mut script) = chain(vec![Plugin {
+        body: false,
+        hold: true,
+        ..Plugin::new()
+    }]);
+    flow.headers(&mut script, false).unwrap();
+    flow.data(&mut script, bytes("ab"), true).unwrap();
+    assert_eq!(out(&mut flow), [HEAD, data("ab", true)]);
+    assert_eq!(script.calls, ["0:headers"]);
+}

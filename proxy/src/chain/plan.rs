@@ -1,0 +1,55 @@
+//! A route's chain, ready to run.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use portcullis_config::model::{FilterId, Hold, OnFault};
+
+use crate::metrics::FilterMetrics;
+use crate::pool::Pool;
+
+/// The plugins of a route in request order.
+#[derive(Debug, Default)]
+pub struct Plan {
+    pub slots: Vec<Slot>,
+    /// Some plugin may change a request body: its length is only known at its end.
+    pub edits_request_body: bool,
+    pub edits_response_body: bool,
+}
+
+/// One plugin in a chain.
+#[derive(Debug)]
+pub struct Slot {
+    pub filter: FilterId,
+    pub pool: Arc<Pool>,
+    /// Which root context: the plugin's own configuration, or a route's override.
+    pub root: usize,
+    pub reroute: bool,
+    pub hold: Hold,
+    pub on_fault: OnFault,
+    /// Wall time it may hold an exchange.
+    pub pause: Duration,
+    /// Bytes kept back for it.
+    pub body_held: usize,
+    /// What its module exports.
+    pub request_body: bool,
+    pub response_body: bool,
+    pub metrics: Arc<FilterMetrics>,
+}
+
+impl Plan {
+    /// `edits`: by slot, whether the plugin may change bodies (false for guests known never to).
+    pub fn new(slots: Vec<(Slot, bool)>) -> Self {
+        let edits_request_body = slots
+            .iter()
+            .any(|(slot, edits)| *edits && slot.request_body);
+        let edits_response_body = slots
+            .iter()
+            .any(|(slot, edits)| *edits && slot.response_body);
+        Self {
+            slots: slots.into_iter().map(|(slot, _)| slot).collect(),
+            edits_request_body,
+            edits_response_body,
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! The exchange as guests see it: an implementation of the ABI's [`Stream`].
+
+use portcullis_abi::stream::{HeaderError, LocalResponse, Stream};
+use portcullis_abi::wire::types::{BufferType, MapType, StreamType};
+
+use super::headers::{Map, MapMut};
+use super::{Exchange, MapState};
+use crate::chain::Body;
+
+impl Exchange {
+    fn map(&self, map: MapType) -> Option<Map<'_>> {
+        match map {
+            MapType::RequestHeaders => Some(Map::Request {
+                head: &self.request,
+                scheme: self.scheme(),
+            }),
+            MapType::ResponseHeaders => self.response.as_deref().map(Map::Response),
+            MapType::ResponseTrailers => self.response_trailers.as_deref().map(Map::Trailers),
+            // Pingora 0.9.1 gives no request trailers; the others belong to callouts, which the host holds.
+            _ => None,
+        }
+    }
+
+    fn map_mut(&mut self, map: MapType) -> Result<MapMut<'_>, HeaderError> {
+        match map {
+            MapType::RequestHeaders if self.request_state == MapState::Open => {
+                self.route_stale = true;
+                Ok(MapMut::Request(std::sync::Arc::make_mut(&mut self.request)))
+            }
+            MapType::ResponseHeaders if self.response_state == MapState::Open => self
+                .response
+                .as_deref_mut()
+                .map(MapMut::Response)
+                .ok_or(HeaderError::Unavailable),
+            MapType::ResponseTrailers if self.response_trailers_state == MapState::Open => self
+                .response_trailers
+                .as_deref_mut()
+                .map(MapMut::Trailers)
+                .ok_or(HeaderError::Unavailable),
+            _ => Err(HeaderError::Unavailable),
+        }
+    }
+
+    fn visible_body(&mut self, buffer: BufferType) -> Option<&mut Body> {
+        match buffer {
+            BufferType::RequestBody => self.request_body.as_mut(),
+            BufferType::ResponseBody => self.response_body.as_mut(),
+            _ => None,
+        }
+    }
+}
+
+impl Stream for Exchange {
+    fn header(&self, map: MapType, name: &[u8]) -> Option<Vec<u8>> {
+        self.map(map)?.get(name)
+    }
+
+    fn each_header(&self, map: MapType, visit: &mut dyn FnMut(&[u8], &[u8])) -> bool {
+        match self.map(map) {
+            Some(map) => {
+                map.each(visit);
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn add_header(&mut self, map: MapType, name: &[u8], value: &[u8]) -> Result<(), HeaderError> {
+        self.map_mut(map)?.add(name, value)
+    }
+
+    fn replace_header(
+        &mut self,
+        map: MapType,
+        name: &[u8],
+        value: &[u8],
+    ) -> Result<(), HeaderError> {
+        self.map_mut(map)?.replace(name, value)
+    }
+
+    fn remove_header(&mut self, map: MapType, name: &[u8]) -> Result<(), HeaderError> {
+        self.map_mut(map)?.remove(name)
+    }
+
+    fn set_headers(&mut self, map: MapType, pairs: &[(&[u8], &[u8])]) -> Result<(), HeaderError> {
+        self.map_mut(map)?.set(pairs)
+    }
+
+    fn body(&self, buffer: BufferType) -> Option<&[u8]> {
+        let body = match buffer {
+            BufferType::RequestBody => self.request_body.as_ref(),
+            BufferType::ResponseBody => self.response_body.as_ref(),
+            _ => None,
+        };
+        body.map(Body::as_slice)
+    }
+
+    fn splice_body(
+        &mut self,
+        buffer: BufferType,
+        start: usize,
+        length: usize,
+        data: &[u8],
+    ) -> bool {
+        match self.visible_body(buffer) {
+            Some(body) => {
+                body.splice(start, length, data);
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn property(&self, path: &[u8], out: &mut Vec<u8>) -> bool {
+        self.read_property(path, out)
+    }
+
+    fn set_property(&mut self, path: &[u8], value: &[u8]) -> bool {
+        /// Bounds what guests may keep beside one exchange.
+        const FILTER_STATE_BYTES_MAX: usize = 1 << 20;
+        let used: usize = self
+            .filter_state
+            .iter()
+            .map(|(key, value)| key.len() + value.len())
+            .sum();
+        if used + path.len() + value.len() > FILTER_STATE_BYTES_MAX {
+            return false;
+        }
+        self.filter_state.insert(path.to_vec(), value.to_vec());
+        true
+    }
+
+    fn continue_stream(&mut self, slot: u16, direction: StreamType) {
+        if let Some(signals) = self.signals.get_mut(usize::from(slot)) {
+            match direction {
+                StreamType::HttpRequest => signals.continue_request = true,
+                StreamType::HttpResponse => signals.continue_response = true,
+                StreamType::Downstream | StreamType::Upstream => return,
+            }
+            self.wake.notify_one();
+        }
+    }
+
+    fn close_stream(&mut self, _slot: u16, _direction: StreamType) {
+        self.closed = true;
+        self.wake.notify_one();
+    }
+
+    fn send_local_response(&mut self, slot: u16, response: LocalResponse) {
+        if self.reply.is_none() {
+            self.response_code_details.clone_from(&response.details);
+            self.reply = Some((slot, response));
+            self.wake.notify_one();
+        }
+    }
+
+    fn clear_route_cache(&mut self, _slot: u16) {
+        self.route_stale = true;
+    }
+
+    fn refuse(&mut self, slot: u16, error: HeaderError) {
+        if let Some(signals) = self.signals.get_mut(usize::from(slot)) {
+            signals.refused = Some(error);
+            self.wake.notify_one();
+        }
+    }
+
+    fn vm_lost(&mut self, slot: u16) {
+        if let Some(signals) = self.signals.get_mut(usize::from(slot)) {
+            signals.lost = true;
+            self.wake.notify_one();
+        }
+    }
+}

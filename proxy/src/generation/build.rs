@@ -1,0 +1,297 @@
+//! From a checked configuration to a generation that can serve.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use portcullis_abi::Module;
+use portcullis_abi::engine::Engine;
+use portcullis_abi::shared::Spaces;
+use portcullis_abi::{Grants, Limits, Plugin};
+use portcullis_config::model::{ChainEntry, Filter, FilterId, ModuleSource, PluginConfig, Target};
+use portcullis_config::{Config, Problem, Problems};
+
+use super::grants;
+use super::live::{Generation, LiveRoute, LiveTarget};
+use crate::access_log::AccessLog;
+use crate::chain::{Plan, Slot};
+use crate::pool::{Key, Pool, Services};
+use crate::route::Router;
+use crate::upstream::{Resolver, Upstreams};
+
+/// What building needs that outlives generations.
+pub struct Built {
+    pub services: Arc<Services>,
+    pub engine: Arc<Engine>,
+    pub spaces: Spaces,
+    pub resolver: Arc<Resolver>,
+}
+
+/// A plugin of the candidate: its pool, and the root context of each override.
+struct Started {
+    pool: Arc<Pool>,
+    /// By route index.
+    roots: HashMap<usize, usize>,
+}
+
+impl Built {
+    /// Builds a candidate: loads and starts every plugin that is not running already. Blocks; not for a worker.
+    ///
+    /// # Errors
+    /// Every problem found, at its place in the configuration. Nothing in force was changed.
+    pub fn generation(
+        &self,
+        config: Config,
+        number: u64,
+        access_log: Arc<AccessLog>,
+        upstreams: Arc<Upstreams>,
+    ) -> Result<Generation, Problems> {
+        let before = self.services.upstreams.swap(Some(upstreams.clone()));
+        let started = self.plugins(&config);
+        let started = started.inspect_err(|_| self.services.upstreams.store(before))?;
+        let metrics = &self.services.metrics;
+        let routes = config
+            .routes
+            .iter()
+            .enumerate()
+            .map(|(index, route)| {
+                let slots = route
+                    .chain
+                    .iter()
+                    .map(|entry| slot(&config, &started, index, entry))
+                    .collect();
+                Arc::new(LiveRoute {
+                    name: route.name.as_str().into(),
+                    plan: Arc::new(Plan::new(slots)),
+                    target: match &route.target {
+                        Target::Upstream(id) => LiveTarget::Upstream(*id),
+                        Target::Respond(respond) => LiveTarget::Respond(Arc::new(respond.clone())),
+                    },
+                    metrics: metrics.route(&route.name),
+                })
+            })
+            .collect();
+        Ok(Generation {
+            number,
+            router: Router::new(&config),
+            routes,
+            upstreams,
+            upstream_metrics: config
+                .upstreams
+                .iter()
+                .map(|upstream| metrics.upstream(&upstream.name))
+                .collect(),
+            upstream_names: config
+                .upstreams
+                .iter()
+                .map(|upstream| upstream.name.as_str().into())
+                .collect(),
+            access_log,
+            accept_request_id: config.observability.accept_request_id,
+            unrouted: metrics.route(""),
+            config: Arc::new(config),
+        })
+    }
+
+    /// Starts, or takes over, every plugin of the configuration.
+    fn plugins(&self, config: &Config) -> Result<Vec<Started>, Problems> {
+        let mut problems = Vec::new();
+        let mut started = Vec::new();
+        let mut fresh = Vec::new();
+        for (index, filter) in config.filters.iter().enumerate() {
+            let id = FilterId(u16::try_from(index).unwrap_or(u16::MAX));
+            match self.plugin(config, id, filter) {
+                Ok((plugin, is_fresh)) => {
+                    if is_fresh {
+                        fresh.push(plugin.pool.clone());
+                    }
+                    started.push(plugin);
+                }
+                Err(problem) => problems.push(problem),
+            }
+        }
+        if problems.is_empty() {
+            // Only a whole candidate may act: ticks and callouts of a refused one never happen.
+            fresh.iter().for_each(|pool| pool.activate());
+            Ok(started)
+        } else {
+            Err(Problems(problems))
+        }
+    }
+
+    fn plugin(
+        &self,
+        config: &Config,
+        id: FilterId,
+        filter: &Filter,
+    ) -> Result<(Started, bool), Problem> {
+        let wasm = module_bytes(filter)?;
+        let (configs, roots) = configurations(config, id, filter);
+        let grants = grants::of(config, filter);
+        let key = key(filter, &wasm, &configs, &grants);
+        if let Some(pool) = self.services.registry.find(&key) {
+            return Ok((Started { pool, roots }, false));
+        }
+        let module = Module::load(&self.engine, &wasm).map_err(|error| {
+            filter
+                .module_at
+                .problem(format!("the module cannot be used: {error}"), None)
+        })?;
+        let limits = &filter.limits;
+        let plugin = Arc::new(Plugin {
+            name: filter.name.clone(),
+            root_id: filter.root_id.clone(),
+            vm_id: filter.vm_id.clone(),
+            vm_config: filter.vm_config.clone(),
+            roots: configs,
+            env: filter
+                .env
+                .iter()
+                .map(|(key, value)| (key.clone(), value.clone()))
+                .collect(),
+            grants,
+            limits: Limits {
+                memory: limits.memory,
+                table: limits.table,
+                cpu_per_call: limits.cpu_per_call,
+                cpu_per_exchange: limits.cpu_per_exchange,
+                cpu_start: limits.cpu_start,
+                shared_data: limits.shared_data,
+                queue: limits.queue,
+                callouts: limits.callouts,
+                log_lines: limits.log.count,
+                log_period: limits.log.per,
+            },
+            module,
+            shared: self.spaces.space(&filter.vm_id),
+        });
+        let pool = Pool::start(plugin, self.services.clone(), self.services.workers.len())
+            .map_err(|fault| {
+                filter
+                    .at
+                    .problem(format!("the filter cannot start: {}", fault.message), None)
+            })?;
+        self.services.registry.insert(key, &pool);
+        Ok((Started { pool, roots }, true))
+    }
+}
+
+/// Everything that `check` can tell about modules without starting them.
+pub fn check(config: &Config) -> (Vec<Problem>, Vec<Problem>) {
+    let mut problems = Vec::new();
+    let mut warnings = Vec::new();
+    for filter in &config.filters {
+        let wasm = match module_bytes(filter) {
+            Ok(wasm) => wasm,
+            Err(problem) => {
+                problems.push(problem);
+                continue;
+            }
+        };
+        match portcullis_abi::inspect(&wasm) {
+            Err(error) => {
+                problems.push(filter.module_at.problem(format!("the module cannot be used: {error}"), None));
+            }
+            Ok(report) => warnings.extend(report.unknown_imports.iter().map(|name| {
+                filter.module_at.problem(
+                    format!("the module imports {name}, which no host function answers: calling it is a trap"),
+                    None,
+                )
+            })),
+        }
+    }
+    (problems, warnings)
+}
+
+/// The bytes of a filter's module.
+fn module_bytes(filter: &Filter) -> Result<std::borrow::Cow<'static, [u8]>, Problem> {
+    match &filter.module {
+        ModuleSource::Builtin(name) => match portcullis_bundle::find(name) {
+            Some(builtin) => Ok(builtin.wasm.into()),
+            None => Err(filter
+                .module_at
+                .problem(format!("there is no built-in filter \"{name}\""), None)),
+        },
+        ModuleSource::File(path) => std::fs::read(path).map(Into::into).map_err(|error| {
+            filter.module_at.problem(
+                format!("cannot read the module {}: {error}", path.display()),
+                None,
+            )
+        }),
+    }
+}
+
+/// The distinct configurations of a plugin, its own first, and which of them each route that overrides it uses.
+fn configurations(
+    config: &Config,
+    id: FilterId,
+    filter: &Filter,
+) -> (Vec<Vec<u8>>, HashMap<usize, usize>) {
+    let mut configs = vec![filter.config.bytes()];
+    let mut roots = HashMap::new();
+    for (route, over) in overrides(config, id) {
+        let bytes = over.bytes();
+        let root = configs
+            .iter()
+            .position(|known| *known == bytes)
+            .unwrap_or_else(|| {
+                configs.push(bytes);
+                configs.len() - 1
+            });
+        roots.insert(route, root);
+    }
+    (configs, roots)
+}
+
+fn overrides(config: &Config, id: FilterId) -> impl Iterator<Item = (usize, &PluginConfig)> {
+    config
+        .routes
+        .iter()
+        .enumerate()
+        .filter_map(move |(index, route)| Some((index, route.overrides.get(&id)?)))
+}
+
+/// What has to be the same for a plugin to keep its VMs.
+fn key(filter: &Filter, wasm: &[u8], configs: &[Vec<u8>], grants: &Grants) -> Key {
+    let limits = format!("{:?}", filter.limits);
+    let grants = format!("{grants:?}");
+    let env: BTreeMap<_, _> = filter.env.iter().collect();
+    let env = format!("{env:?}");
+    let texts = [
+        &filter.name,
+        &filter.root_id,
+        &filter.vm_id,
+        &limits,
+        &grants,
+        &env,
+    ];
+    let texts = texts.into_iter().map(|text| text.as_bytes());
+    let fixed = [wasm, &filter.vm_config].into_iter();
+    Key::new(texts.chain(fixed).chain(configs.iter().map(Vec::as_slice)))
+}
+
+fn slot(config: &Config, started: &[Started], route: usize, entry: &ChainEntry) -> (Slot, bool) {
+    let index = usize::from(entry.filter.0);
+    let filter = &config.filters[index];
+    let Started { pool, roots } = &started[index];
+    let callbacks = pool.plugin().module.callbacks();
+    let edits = match &filter.module {
+        ModuleSource::Builtin(name) => {
+            portcullis_bundle::find(name).is_none_or(|builtin| builtin.edits_body)
+        }
+        ModuleSource::File(_) => true,
+    };
+    let slot = Slot {
+        filter: entry.filter,
+        pool: pool.clone(),
+        root: roots.get(&route).copied().unwrap_or(0),
+        reroute: entry.reroute,
+        hold: filter.hold,
+        on_fault: filter.on_fault,
+        pause: filter.limits.pause,
+        body_held: filter.limits.body_held,
+        request_body: callbacks.request_body,
+        response_body: callbacks.response_body,
+        metrics: pool.metrics().clone(),
+    };
+    (slot, edits)
+}

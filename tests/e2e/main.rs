@@ -1,0 +1,63 @@
+//! End-to-end tests: the real executable between real sockets.
+
+mod access_log;
+mod admin;
+mod auth;
+mod backpressure;
+mod cancelled;
+mod chain_of_filters;
+mod cli;
+mod dns;
+mod drain;
+mod fault_borders;
+mod faults;
+mod forwarding;
+mod framing;
+mod held_responses;
+mod limits;
+mod listeners;
+mod metrics;
+mod rate_limit;
+mod refused;
+mod reload;
+mod routes;
+mod sdk_bodies;
+mod sdk_callouts;
+mod sdk_headers;
+mod sdk_state;
+mod statuses;
+mod streaming;
+mod uploads;
+mod upstreams;
+
+/// A scenario for the guests of both SDKs: `async fn name(guest: Guest)`, which ends early where there is no guest.
+macro_rules! with_both_sdks {
+    ($($name:ident),* $(,)?) => {
+        $(mod $name {
+            #[tokio::test]
+            async fn rust() {
+                super::$name(|on| Some(portcullis_tests::Filter::rust(on))).await;
+            }
+
+            #[tokio::test]
+            async fn go() {
+                super::$name(portcullis_tests::Filter::go).await;
+            }
+        })*
+    };
+}
+pub(crate) use with_both_sdks;
+
+/// Makes a filter that runs a script, by one of the SDKs.
+pub(crate) type Guest = fn(serde_json::Value) -> Option<portcullis_tests::Filter>;
+
+/// The filter, or the end of the test where its SDK's toolchain is missing (which was printed).
+macro_rules! script {
+    ($guest:expr, $($json:tt)+) => {
+        match $guest(serde_json::json!($($json)+)) {
+            Some(filter) => filter,
+            None => return,
+        }
+    };
+}
+pub(crate) use script;
