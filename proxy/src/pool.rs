@@ -5,6 +5,7 @@
 
 mod host;
 mod registry;
+mod told;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

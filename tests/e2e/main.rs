@@ -13,6 +13,7 @@ mod fault_borders;
 mod faults;
 mod forwarding;
 mod framing;
+mod grants;
 mod held_responses;
 mod limits;
 mod listeners;

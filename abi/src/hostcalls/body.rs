@@ -1,6 +1,7 @@
 //! Buffers: bodies, configurations, a callout's answer.
 
 use super::call::{Answer, Call};
+use super::grant;
 use crate::memory;
 use crate::vm::State;
 use crate::wire::types::{BufferType, Status};
@@ -32,6 +33,7 @@ pub(super) fn proxy_get_buffer_bytes(
     data_size_out: u32,
 ) -> Answer {
     let buffer = BufferType::try_from(buffer)?;
+    check_read(call, "proxy_get_buffer_bytes", buffer)?;
     call.give_filled(data_pointer_out, data_size_out, |call, out| {
         with_buffer(call.state(), buffer, |bytes| {
             let tail = bytes.get(memory::index(start)..).unwrap_or_default();
@@ -55,6 +57,12 @@ pub(super) fn proxy_set_buffer_bytes(
     let buffer = BufferType::try_from(buffer)?;
     let (memory, state) = call.parts();
     let data = memory::read(memory, data, data_size)?;
+    if let Some((access, side)) = grant::body(&state.plugin.grants, buffer)
+        && !access.write
+    {
+        grant::refuse(call, NAME, format!("body: {{ {side}: {{ write: true }} }}"));
+        return Ok(());
+    }
     let Some((stream, _)) = state.effective.body_stream(buffer) else {
         return call.unavailable(NAME);
     };
@@ -86,10 +94,22 @@ pub(super) fn proxy_get_buffer_status(
     let buffer = BufferType::try_from(buffer)?;
     call.check_out(size_out)?;
     call.check_out(flags_out)?;
+    check_read(call, "proxy_get_buffer_status", buffer)?;
     let size = with_buffer(call.state(), buffer, <[u8]>::len).ok_or(Status::NotFound)?;
     call.write_u32(size_out, u32::try_from(size).unwrap_or(u32::MAX))?;
     call.write_u32(flags_out, 0)?;
     Ok(())
+}
+
+/// A body that the plugin may not read is as good as none.
+fn check_read(call: &Call<'_>, name: &'static str, buffer: BufferType) -> Result<(), Status> {
+    match grant::body(&call.state().plugin.grants, buffer) {
+        Some((access, side)) if !access.read => {
+            grant::refuse(call, name, format!("body: {{ {side}: {{ read: true }} }}"));
+            Err(Status::NotFound)
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Shows a buffer; `None` where there is none of that kind now.

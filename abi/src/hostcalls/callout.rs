@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::call::{Answer, Call};
+use super::grant;
 use super::reply::breaks_a_line;
 use crate::host::{HostAction, HttpCall, Refusal};
 use crate::limits::{ACTIONS_MAX, CALLOUT_BODY_BYTES_MAX};
@@ -90,11 +91,8 @@ fn check_headers(call: &Call<'_>, headers: &Pairs, trailers: &Pairs) -> Result<(
 fn check_upstream(call: &Call<'_>, upstream: &str) -> Result<(), Status> {
     let state = call.state();
     if !state.plugin.grants.allows_http_call(upstream) {
-        let missing = format!("grants: {{ http_call: [{}] }}", yaml_scalar(upstream));
-        call.refused(Refusal::Grant {
-            call: NAME,
-            missing,
-        });
+        let upstream = grant::scalar(upstream.as_bytes());
+        grant::refuse(call, NAME, format!("http_call: [{upstream}]"));
         return Err(Status::BadArgument);
     }
     if !state.host.has_upstream(upstream) {
@@ -102,16 +100,6 @@ fn check_upstream(call: &Call<'_>, upstream: &str) -> Result<(), Status> {
         return Err(Status::BadArgument);
     }
     Ok(())
-}
-
-/// A name as one may paste it into YAML; the guest chose it.
-fn yaml_scalar(name: &str) -> String {
-    let plain = |char: char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_' | '.');
-    if !name.is_empty() && name.chars().all(plain) {
-        name.to_owned()
-    } else {
-        format!("{name:?}")
-    }
 }
 
 /// Of the callout whose answer is being given; (0, "") elsewhere.
@@ -128,16 +116,4 @@ pub(super) fn proxy_get_status(
     };
     call.give(message.as_bytes(), message_pointer_out, message_size_out)?;
     Ok(call.write_u32(code_out, code)?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn odd_names_are_quoted() {
-        assert_eq!(yaml_scalar("auth-1.svc"), "auth-1.svc");
-        assert_eq!(yaml_scalar("a] }\n"), "\"a] }\\n\"");
-        assert_eq!(yaml_scalar(""), "\"\"");
-    }
 }

@@ -1,6 +1,10 @@
 //! Header maps.
 
+use std::sync::Arc;
+
 use super::call::{Answer, Call};
+use super::grant;
+use crate::grants::Access;
 use crate::host::Refusal;
 use crate::limits::HEADER_BYTES_MAX;
 use crate::memory;
@@ -18,9 +22,17 @@ pub(super) fn proxy_get_header_map_value(
     value_pointer_out: u32,
     value_size_out: u32,
 ) -> Answer {
+    const NAME: &str = "proxy_get_header_map_value";
     let map = MapType::try_from(map)?;
     let (memory, state) = call.parts();
-    let value = header(state, map, memory::read(memory, key, key_size)?);
+    let key = memory::read(memory, key, key_size)?;
+    let value = if grant::reads_header(&state.plugin.grants, map, key) {
+        header(state, map, key)
+    } else {
+        let key = key.to_vec();
+        refuse(call, NAME, map, "read", &key);
+        None
+    };
     match value {
         Some(value) => call.give(&value, value_pointer_out, value_size_out),
         None if call.state().absent_header_is_empty => {
@@ -71,6 +83,7 @@ pub(super) fn proxy_add_header_map_value(
         call,
         "proxy_add_header_map_value",
         map,
+        Changed::Name,
         [(key, key_size), (value, value_size)],
         |stream, [key, value]| stream.add_header(map, key, value),
     )
@@ -89,6 +102,7 @@ pub(super) fn proxy_replace_header_map_value(
         call,
         "proxy_replace_header_map_value",
         map,
+        Changed::Name,
         [(key, key_size), (value, value_size)],
         |stream, [key, value]| stream.replace_header(map, key, value),
     )
@@ -105,12 +119,14 @@ pub(super) fn proxy_remove_header_map_value(
         call,
         "proxy_remove_header_map_value",
         map,
+        Changed::Name,
         [(key, key_size)],
         |stream, [key]| stream.remove_header(map, key),
     )
 }
 
-/// Bytes that are no map change nothing: an empty map in their place would wipe all headers.
+/// Bytes that are no map change nothing: an empty map in their place would wipe all headers. Headers that the plugin
+/// may not write stay as they are, and so do those it cannot see.
 pub(super) fn proxy_set_header_map_pairs(
     call: &mut Call<'_>,
     map: u32,
@@ -118,16 +134,42 @@ pub(super) fn proxy_set_header_map_pairs(
     pairs_size: u32,
 ) -> Answer {
     let map = MapType::try_from(map)?;
+    let plugin = Arc::clone(&call.state().plugin);
     change(
         call,
         "proxy_set_header_map_pairs",
         map,
+        Changed::Map,
         [(pairs, pairs_size)],
         |stream, [bytes]| {
-            let pairs = pairs::decode(bytes).map_err(|_| HeaderError::Unavailable)?;
-            stream.set_headers(map, &pairs)
+            let mut pairs = pairs::decode(bytes).map_err(|_| HeaderError::Unavailable)?;
+            let Some((access, _)) = grant::headers(&plugin.grants, map) else {
+                return stream.set_headers(map, &pairs);
+            };
+            if access.read == Access::All && access.write == Access::All {
+                return stream.set_headers(map, &pairs);
+            }
+            pairs.retain(|(name, _)| access.write.header(name));
+            let mut kept = Vec::new();
+            stream.each_header(map, &mut |name, value| {
+                let hidden = !access.read.header(name) || !access.write.header(name);
+                if hidden && !pairs.iter().any(|(new, _)| new.eq_ignore_ascii_case(name)) {
+                    kept.push((name.to_vec(), value.to_vec()));
+                }
+            });
+            let kept = kept.iter().map(|(name, value)| (&**name, &**value));
+            let all: Vec<_> = kept.chain(pairs).collect();
+            stream.set_headers(map, &all)
         },
     )
+}
+
+/// What of a map a call changes.
+enum Changed {
+    /// The header that its first range names.
+    Name,
+    /// All that the plugin may change.
+    Map,
 }
 
 /// Runs a change of an exchange's headers on ranges of guest memory, and answers Ok whatever became of it: SDKs abort
@@ -136,6 +178,7 @@ fn change<const N: usize>(
     call: &mut Call<'_>,
     name: &'static str,
     map: MapType,
+    changed: Changed,
     ranges: [(u32, u32); N],
     apply: impl FnOnce(&mut dyn Stream, [&[u8]; N]) -> Result<(), HeaderError>,
 ) -> Answer {
@@ -146,6 +189,16 @@ fn change<const N: usize>(
     }
     if bytes.iter().map(|bytes| bytes.len()).sum::<usize>() > HEADER_BYTES_MAX {
         return call.unavailable(name);
+    }
+    if let (Changed::Name, Some((access, _)), Some(key)) = (
+        changed,
+        grant::headers(&state.plugin.grants, map),
+        bytes.first(),
+    ) && !access.write.header(key)
+    {
+        let key = key.to_vec();
+        refuse(call, name, map, "write", &key);
+        return Ok(());
     }
     let Some((stream, slot)) = state.effective.header_stream(map) else {
         return call.unavailable(name);
@@ -166,6 +219,18 @@ fn change<const N: usize>(
     }
 }
 
+/// A header that the plugin may not read or write.
+fn refuse(call: &Call<'_>, name: &'static str, map: MapType, verb: &str, key: &[u8]) {
+    if let Some((_, side)) = grant::headers(&call.state().plugin.grants, map) {
+        let key = grant::scalar(key);
+        grant::refuse(
+            call,
+            name,
+            format!("headers: {{ {side}: {{ {verb}: [{key}] }} }}"),
+        );
+    }
+}
+
 fn header(state: &State, map: MapType, name: &[u8]) -> Option<Vec<u8>> {
     if let Some((stream, _)) = state.effective.header_stream(map) {
         return stream.lock().header(map, name);
@@ -177,7 +242,7 @@ fn header(state: &State, map: MapType, name: &[u8]) -> Option<Vec<u8>> {
         .map(|(_, value)| value.clone())
 }
 
-/// Gives a function that visits the pairs of a map; it answers false where there is none.
+/// Gives a function that visits the pairs of a map that the plugin may read; it answers false where there is none.
 fn with_headers<R>(
     state: &State,
     map: MapType,
@@ -185,7 +250,17 @@ fn with_headers<R>(
 ) -> R {
     if let Some((stream, _)) = state.effective.header_stream(map) {
         let stream = stream.lock();
-        return read(&mut |visit| stream.each_header(map, visit));
+        let access = grant::headers(&state.plugin.grants, map).map(|(access, _)| &access.read);
+        return match access {
+            None | Some(Access::All) => read(&mut |visit| stream.each_header(map, visit)),
+            Some(access) => read(&mut |visit| {
+                stream.each_header(map, &mut |name, value| {
+                    if access.header(name) {
+                        visit(name, value);
+                    }
+                })
+            }),
+        };
     }
     let pairs = state.callouts.map(map);
     read(&mut |visit| {

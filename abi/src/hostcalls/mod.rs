@@ -8,6 +8,7 @@ mod call;
 mod callout;
 mod emscripten;
 mod foreign;
+mod grant;
 mod grpc;
 mod headers;
 mod higress;

@@ -1,6 +1,7 @@
 //! Properties.
 
 use super::call::{Answer, Call};
+use super::grant;
 use crate::limits::PROPERTY_BYTES_MAX;
 use crate::memory;
 use crate::wire::property::normalised;
@@ -33,6 +34,11 @@ pub(super) fn proxy_get_property(
                 out.extend_from_slice(plugin.vm_id.as_bytes());
                 true
             }
+            path if !grant::reads_property(&plugin.grants, path) => {
+                let missing = format!("properties: [{}]", grant::dotted(path));
+                grant::refuse(call, "proxy_get_property", missing);
+                false
+            }
             path => match &state.effective.stream {
                 Some((stream, _)) => stream.lock().property(path, out),
                 None => state.host.property(plugin, path, out),
@@ -52,6 +58,11 @@ pub(super) fn proxy_set_property(
     let (memory, state) = call.parts();
     let path = normalised(memory::read(memory, path, path_size)?);
     let value = memory::read(memory, value, value_size)?;
+    if !state.plugin.grants.properties.property(path) {
+        let missing = format!("properties: [{}]", grant::dotted(path));
+        grant::refuse(call, "proxy_set_property", missing);
+        return Ok(());
+    }
     let fits = path.len().saturating_add(value.len()) <= PROPERTY_BYTES_MAX;
     let stored = match &state.effective.stream {
         Some((stream, _)) if fits => stream.lock().set_property(path, value),

@@ -3,6 +3,7 @@
 use std::sync::Weak;
 
 use super::call::{Answer, Call};
+use super::grant;
 use crate::host::{HostAction, Refusal};
 use crate::limits::{ACTIONS_MAX, QUEUE_NAME_BYTES_MAX};
 use crate::memory;
@@ -30,7 +31,7 @@ pub(super) fn proxy_register_shared_queue(
     Ok(call.write_u32(queue_out, queue.ok_or(Status::InternalFailure)?)?)
 }
 
-/// No `vm_id` is the own one; another's queues are found only where all is granted.
+/// No `vm_id` is the own one; another's queues are found only where they are granted.
 pub(super) fn proxy_resolve_shared_queue(
     call: &mut Call<'_>,
     vm_id: u32,
@@ -46,10 +47,14 @@ pub(super) fn proxy_resolve_shared_queue(
     let space = &state.plugin.shared;
     let queue = match std::str::from_utf8(vm_id) {
         Ok("") => space.resolve_queue(space.vm_id(), name),
-        Ok(vm_id) if vm_id == space.vm_id() || state.plugin.grants.all => {
-            space.resolve_queue(vm_id, name)
+        Ok(id) if id == space.vm_id() || state.plugin.grants.allows_queues(id) => {
+            space.resolve_queue(id, name)
         }
-        Ok(_) | Err(_) => None,
+        Ok(_) | Err(_) => {
+            let missing = format!("queues: [{}]", grant::scalar(vm_id));
+            grant::refuse(call, "proxy_resolve_shared_queue", missing);
+            None
+        }
     };
     Ok(call.write_u32(queue_out, queue.ok_or(Status::NotFound)?)?)
 }
@@ -66,7 +71,7 @@ pub(super) fn proxy_enqueue_shared_queue(
     let found = state
         .plugin
         .shared
-        .queue(queue, state.plugin.grants.all)
+        .queue(queue, |vm_id| state.plugin.grants.allows_queues(vm_id))
         .ok_or(Status::NotFound)?;
     let outcome = if state.actions.len() < ACTIONS_MAX {
         found.enqueue(value)
@@ -102,7 +107,7 @@ pub(super) fn proxy_dequeue_shared_queue(
     let plugin = &call.state().plugin;
     let found = plugin
         .shared
-        .queue(queue, plugin.grants.all)
+        .queue(queue, |vm_id| plugin.grants.allows_queues(vm_id))
         .ok_or(Status::NotFound)?;
     let item = found.dequeue().ok_or(Status::Empty)?;
     call.give(&item, value_pointer_out, value_size_out)

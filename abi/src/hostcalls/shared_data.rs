@@ -1,6 +1,7 @@
 //! Shared data.
 
 use super::call::{Answer, Call};
+use super::grant;
 use crate::host::Refusal;
 use crate::memory;
 use crate::shared::SetError;
@@ -16,10 +17,14 @@ pub(super) fn proxy_get_shared_data(
 ) -> Answer {
     call.check_out(cas_out)?;
     let (memory, state) = call.parts();
-    let found = state
-        .plugin
-        .shared
-        .get(memory::read(memory, key, key_size)?);
+    let key = memory::read(memory, key, key_size)?;
+    let found = if state.plugin.grants.shared_data.key(key) {
+        state.plugin.shared.get(key)
+    } else {
+        let missing = format!("shared_data: [{}]", grant::scalar(key));
+        grant::refuse(call, "proxy_get_shared_data", missing);
+        None
+    };
     let Some((value, cas)) = found else {
         call.check_out(value_pointer_out)?;
         call.check_out(value_size_out)?;
@@ -41,6 +46,11 @@ pub(super) fn proxy_set_shared_data(
     let (memory, state) = call.parts();
     let key = memory::read(memory, key, key_size)?;
     let value = memory::read(memory, value, value_size)?;
+    if !state.plugin.grants.shared_data.key(key) {
+        let missing = format!("shared_data: [{}]", grant::scalar(key));
+        grant::refuse(call, "proxy_set_shared_data", missing);
+        return Ok(());
+    }
     match state
         .plugin
         .shared

@@ -137,15 +137,15 @@ impl Space {
         space.queues.lock().get(name).map(|queue| queue.id())
     }
 
-    /// A queue by id: this space's own, or any where `foreign` is granted.
-    pub(crate) fn queue(&self, id: u32, foreign: bool) -> Option<Arc<Queue>> {
+    /// A queue by id: this space's own, or one of a `vm_id` that is granted.
+    pub(crate) fn queue(&self, id: u32, granted: impl Fn(&str) -> bool) -> Option<Arc<Queue>> {
         let queue = self
             .registry
             .queues
             .lock()
             .get(&id)
             .and_then(Weak::upgrade)?;
-        (foreign || queue.vm_id() == self.vm_id).then_some(queue)
+        (queue.vm_id() == self.vm_id || granted(queue.vm_id())).then_some(queue)
     }
 }
 
@@ -200,10 +200,10 @@ mod tests {
         assert_eq!(b.resolve_queue("a", b"q"), Some(first));
         assert_eq!(b.resolve_queue("b", b"q"), Some(second));
         assert_eq!(b.resolve_queue("c", b"q"), None);
-        assert!(b.queue(first, false).is_none());
-        assert!(b.queue(first, true).is_some());
+        assert!(b.queue(first, |_| false).is_none());
+        assert!(b.queue(first, |vm_id| vm_id == "a").is_some());
         drop(a);
-        assert!(b.queue(first, true).is_none());
+        assert!(b.queue(first, |vm_id| vm_id == "a").is_none());
     }
 
     #[test]

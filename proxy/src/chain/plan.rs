@@ -34,22 +34,19 @@ pub struct Slot {
     /// What its module exports.
     pub request_body: bool,
     pub response_body: bool,
+    /// Whether it may change a body: it has a callback for it, a grant, and is not known never to.
+    pub edits_request_body: bool,
+    pub edits_response_body: bool,
     pub metrics: Arc<FilterMetrics>,
 }
 
 impl Plan {
-    /// `edits`: by slot, whether the plugin may change bodies (false for guests known never to).
-    pub fn new(slots: Vec<(Slot, bool)>) -> Self {
-        let edits_request_body = slots
-            .iter()
-            .any(|(slot, edits)| *edits && slot.request_body);
-        let edits_response_body = slots
-            .iter()
-            .any(|(slot, edits)| *edits && slot.response_body);
+    /// The chain of these plugins.
+    pub fn new(slots: Vec<Slot>) -> Self {
         Self {
-            slots: slots.into_iter().map(|(slot, _)| slot).collect(),
-            edits_request_body,
-            edits_response_body,
+            edits_request_body: slots.iter().any(|slot| slot.edits_request_body),
+            edits_response_body: slots.iter().any(|slot| slot.edits_response_body),
+            slots,
         }
     }
 }

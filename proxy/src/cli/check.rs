@@ -59,7 +59,7 @@ impl Findings {
         for filter in &config.filters {
             // What cannot be read or is no module is a problem already.
             if let Some(report) = report(filter) {
-                warnings.extend(grant_warning(filter, &report));
+                warnings.extend(grant_warnings(filter, &report));
             }
         }
         for found in [&mut problems, &mut warnings] {
@@ -119,21 +119,56 @@ fn report(filter: &Filter) -> Option<Report> {
 }
 
 /// Compares what a module may call with what it is granted.
-fn grant_warning(filter: &Filter, report: &Report) -> Option<Problem> {
-    let granted = !filter.grants.http_call.is_empty();
-    // The SDK imports the call whether or not a module makes any; of the built-in ones it is known that they make none.
+fn grant_warnings(filter: &Filter, report: &Report) -> Vec<Problem> {
+    // The SDKs import some calls whether or not a module makes any; of the built-in ones it is known what they make.
     let own = matches!(filter.module, ModuleSource::File(_));
-    match (report.grants.http_call, granted) {
-        (true, false) if own && !filter.grants.all => Some(filter.at.problem(
-            "the module can make HTTP calls (it imports proxy_http_call), and every one of them will be refused",
-            Some("name the upstreams it may call: `grants: { http_call: [UPSTREAM] }`".into()),
-        )),
-        (false, true) => Some(filter.at.problem(
-            "HTTP calls are granted, and the module cannot make any (it does not import proxy_http_call)",
-            Some("remove `http_call` from its grants".into()),
-        )),
-        _ => None,
-    }
+    let (grants, needs) = (&filter.grants, &report.grants);
+    let rows = [
+        (
+            "http_call",
+            "HTTP calls",
+            "UPSTREAM",
+            needs.http_call,
+            grants.http_call.is_empty(),
+        ),
+        (
+            "grpc_call",
+            "gRPC calls",
+            "UPSTREAM",
+            needs.grpc_call,
+            grants.grpc_call.is_empty(),
+        ),
+        (
+            "foreign",
+            "foreign functions",
+            "FUNCTION",
+            needs.foreign,
+            grants.foreign.is_empty(),
+        ),
+        (
+            "queues",
+            "queues of other filters",
+            "VM_ID",
+            needs.queues,
+            grants.queues.is_empty(),
+        ),
+    ];
+    let warnings = rows.into_iter().filter_map(|(key, what, name, needed, none)| {
+        // Its own queues need no grant, so that one that resolves any may well need none.
+        if needed && none && own && !grants.all && key != "queues" {
+            return Some(filter.at.problem(
+                format!("the module can use {what}, and every use will be refused"),
+                Some(format!("name what it may use: `grants: {{ {key}: [{name}] }}`")),
+            ));
+        }
+        (!needed && !none).then(|| {
+            filter.at.problem(
+                format!("{what} are granted, and the module cannot use any (it does not import the call)"),
+                Some(format!("remove `{key}` from its grants")),
+            )
+        })
+    });
+    warnings.collect()
 }
 
 #[cfg(test)]

@@ -129,7 +129,7 @@ fn list(text: &mut String, title: &str, rows: impl Iterator<Item = String>) {
     }
 }
 
-/// The least grants as YAML, to paste below the filter. Only keys the configuration knows stand outside comments.
+/// The least grants as YAML, to paste below the filter.
 fn grants(needs: &GrantNeeds) -> String {
     let GrantNeeds {
         http_call,
@@ -137,30 +137,36 @@ fn grants(needs: &GrantNeeds) -> String {
         foreign,
         queues,
     } = *needs;
-    let mut text = String::new();
-    if http_call {
-        text += "# the least grants, to paste below the filter (it may get by without, if it never calls)\n\
-                 grants:\n  http_call: [UPSTREAM]   # names of the upstreams it may call\n";
-    } else {
-        text += "# no grants needed\ngrants: {}\n";
-    }
-    for (wanted, what) in [
+    let rows = [
+        (
+            http_call,
+            "http_call: [UPSTREAM]",
+            "names of the upstreams it may call by HTTP",
+        ),
         (
             grpc_call,
-            "gRPC calls: they answer that they are not available",
+            "grpc_call: [UPSTREAM]",
+            "names of the upstreams it may call by gRPC",
         ),
         (
             foreign,
-            "foreign functions: there is none yet, calls answer NotFound",
+            "foreign: [FUNCTION]",
+            "names of the foreign functions it may call",
         ),
         (
             queues,
-            "other plugins' queues: reachable under the same vm_id only",
+            "queues: [VM_ID]",
+            "vm_ids of other filters whose queues it may use; its own need no grant",
         ),
-    ] {
-        if wanted {
-            let _ = writeln!(text, "# it can also ask for {what}");
-        }
+    ];
+    if rows.iter().all(|(needed, ..)| !needed) {
+        return "# no grants needed\ngrants: {}\n".to_owned();
+    }
+    let mut text =
+        "# the least grants, to paste below the filter (it may get by without one it never uses)\ngrants:\n"
+            .to_owned();
+    for (_, grant, what) in rows.iter().filter(|(needed, ..)| *needed) {
+        let _ = writeln!(text, "  {grant:<23} # {what}");
     }
     text
 }
@@ -208,7 +214,7 @@ mod tests {
             "  exports    2",
             "    malloc",
             "grants:",
-            "  http_call: [UPSTREAM]   # names of the upstreams it may call",
+            "  http_call: [UPSTREAM]   # names of the upstreams it may call by HTTP",
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
         }

@@ -269,7 +269,7 @@ fn key(filter: &Filter, wasm: &[u8], configs: &[Vec<u8>], grants: &Grants) -> Ke
     Key::new(texts.chain(fixed).chain(configs.iter().map(Vec::as_slice)))
 }
 
-fn slot(config: &Config, started: &[Started], route: usize, entry: &ChainEntry) -> (Slot, bool) {
+fn slot(config: &Config, started: &[Started], route: usize, entry: &ChainEntry) -> Slot {
     let index = usize::from(entry.filter.0);
     let filter = &config.filters[index];
     let Started { pool, roots } = &started[index];
@@ -280,7 +280,8 @@ fn slot(config: &Config, started: &[Started], route: usize, entry: &ChainEntry) 
         }
         ModuleSource::File(_) => true,
     };
-    let slot = Slot {
+    let grants = &filter.grants;
+    Slot {
         filter: entry.filter,
         pool: pool.clone(),
         root: roots.get(&route).copied().unwrap_or(0),
@@ -291,7 +292,8 @@ fn slot(config: &Config, started: &[Started], route: usize, entry: &ChainEntry) 
         body_held: filter.limits.body_held,
         request_body: callbacks.request_body,
         response_body: callbacks.response_body,
+        edits_request_body: edits && callbacks.request_body && grants.request_body.write,
+        edits_response_body: edits && callbacks.response_body && grants.response_body.write,
         metrics: pool.metrics().clone(),
-    };
-    (slot, edits)
+    }
 }

@@ -13,6 +13,7 @@ use portcullis_abi::wire::types::{LogLevel, MetricType};
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
+use super::told::Told;
 use super::{Pool, Registry};
 use crate::callout::Callouts;
 use crate::metrics::{CalloutResult, FilterMetrics, Metrics, Phase};
@@ -45,6 +46,7 @@ pub struct PoolHost {
     metrics: Arc<FilterMetrics>,
     /// Running timers by worker and root context.
     ticks: Arc<Mutex<HashMap<(usize, ContextId), AbortHandle>>>,
+    told: Told,
 }
 
 impl PoolHost {
@@ -54,6 +56,7 @@ impl PoolHost {
             services,
             metrics,
             ticks: Arc::default(),
+            told: Told::default(),
         }
     }
 
@@ -203,18 +206,29 @@ impl Host for PoolHost {
 
     fn refused(&self, plugin: &Plugin, refusal: Refusal) {
         self.metrics.refused(&refusal);
+        let filter = &plugin.name;
         match refusal {
-            Refusal::Grant { call, missing } => tracing::warn!(
-                filter = %plugin.name,
-                "{call} was refused: the filter has no grant for it; to give it, add to the filter: {missing}",
-            ),
+            Refusal::Unavailable { call } => tracing::debug!(filter, "{call} had no effect"),
+            Refusal::Grant { call, missing } => {
+                if self.told.once(&missing) {
+                    tracing::warn!(
+                        filter,
+                        "{call} was refused: the filter has no grant for it; to give it, add to the filter: {missing}",
+                    );
+                }
+            }
             Refusal::InvalidHeader => {
-                tracing::warn!(filter = %plugin.name, "refused a header name or value that cannot be sent");
+                if self.told.again("header") {
+                    tracing::warn!(filter, "refused a header name or value that cannot be sent");
+                }
             }
-            Refusal::Unavailable { call } => {
-                tracing::debug!(filter = %plugin.name, "{call} had no effect")
+            other => {
+                let text = format!("{other:?}");
+                let kind = text.split([' ', '(']).next().unwrap_or_default();
+                if self.told.again(kind) {
+                    tracing::warn!(filter, "over a limit: {text}");
+                }
             }
-            other => tracing::warn!(filter = %plugin.name, "over a limit: {other:?}"),
         }
     }
 
