@@ -3,6 +3,7 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use crate::grpc::GrpcCall;
 use crate::plugin::Plugin;
 use crate::vm::{ContextId, Vm};
 use crate::wire::types::{LogLevel, MetricType};
@@ -41,6 +42,8 @@ pub trait Host: Send + Sync + 'static {
 pub enum HostAction {
     /// Make the call; answer by [`Vm::on_http_call_response`] on the VM's worker.
     HttpCall(HttpCall),
+    /// Make the call or open the stream; answer by [`Vm::on_grpc`] on the VM's worker.
+    GrpcCall(GrpcCall),
     /// Call [`Vm::on_tick`] every `period` (re-armed after each callback); `None` stops.
     SetTick {
         root: ContextId,
@@ -104,6 +107,8 @@ pub enum Refusal {
     QueueFull,
     /// More callouts in flight than `limits.callouts`.
     TooManyCallouts,
+    /// More gRPC messages of one stream wait than may: this one was dropped.
+    GrpcQueueFull,
     /// Log lines dropped by the rate limit.
     LogRate { lines: u64 },
 }

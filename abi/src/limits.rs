@@ -80,6 +80,15 @@ pub const REPLY_DETAILS_BYTES_MAX: usize = 1 << 10;
 /// The body of one callout, in bytes: a filter may send on a whole body that it held.
 pub const CALLOUT_BODY_BYTES_MAX: usize = 16 << 20;
 
+/// One gRPC message, in bytes, in either direction: what gRPC libraries take by default.
+pub const GRPC_MESSAGE_BYTES_MAX: usize = 4 << 20;
+
+/// gRPC messages of one call that wait to be sent, in bytes: room for the largest one.
+pub const GRPC_QUEUED_BYTES_MAX: usize = GRPC_MESSAGE_BYTES_MAX;
+
+/// gRPC messages of one call that wait to be sent: empty ones count as well.
+pub const GRPC_QUEUED_MESSAGES_MAX: usize = 1024;
+
 /// A metric's name, in bytes.
 pub const METRIC_NAME_BYTES_MAX: usize = 1 << 10;
 

@@ -3,6 +3,7 @@
 //! A pool belongs to the process, not to a generation: generations borrow it, and a plugin whose module, configuration,
 //! limits and grants did not change keeps its pool, with VMs and state, across reloads.
 
+mod callouts;
 mod host;
 mod registry;
 mod told;

@@ -24,6 +24,7 @@ mod reload;
 mod routes;
 mod sdk_bodies;
 mod sdk_callouts;
+mod sdk_grpc;
 mod sdk_headers;
 mod sdk_state;
 mod statuses;

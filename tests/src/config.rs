@@ -64,6 +64,13 @@ impl Config {
         )
     }
 
+    /// An upstream with one endpoint that speaks HTTP/2, as gRPC needs it.
+    #[must_use]
+    pub fn upstream_h2(self, name: &str, address: SocketAddr) -> Self {
+        self.upstream(name, address)
+            .set(&format!("/upstreams/{name}/protocol"), json!("h2"))
+    }
+
     /// A filter, added to the end of the chain of the route `all`.
     #[must_use]
     pub fn filter(mut self, name: &str, filter: Filter) -> Self {
@@ -230,6 +237,12 @@ impl Filter {
     #[must_use]
     pub fn may_call(self, upstreams: &[&str]) -> Self {
         self.set("grants", json!({ "http_call": upstreams }))
+    }
+
+    /// May call these upstreams by gRPC.
+    #[must_use]
+    pub fn may_call_grpc(self, upstreams: &[&str]) -> Self {
+        self.set("grants", json!({ "grpc_call": upstreams }))
     }
 
     #[must_use]

@@ -119,15 +119,10 @@ fn with_buffer<R>(state: &State, buffer: BufferType, read: impl FnOnce(&[u8]) ->
             let (stream, _) = state.effective.stream.as_ref()?;
             stream.lock().body(buffer).map(read)
         }
-        BufferType::HttpCallResponseBody => state
-            .callouts
-            .response()
-            .map(|response| read(&response.body)),
+        BufferType::HttpCallResponseBody => state.callouts.http_body().map(read),
+        BufferType::GrpcCallMessage => state.callouts.grpc_message().map(read),
         BufferType::VmConfiguration => Some(read(&state.plugin.vm_config)),
         BufferType::PluginConfiguration => state.plugin_configuration().map(read),
-        BufferType::DownstreamData
-        | BufferType::UpstreamData
-        | BufferType::GrpcCallMessage
-        | BufferType::CallData => None,
+        BufferType::DownstreamData | BufferType::UpstreamData | BufferType::CallData => None,
     }
 }

@@ -7,6 +7,7 @@ use super::grant;
 use super::reply::breaks_a_line;
 use crate::host::{HostAction, HttpCall, Refusal};
 use crate::limits::{ACTIONS_MAX, CALLOUT_BODY_BYTES_MAX};
+use crate::vm::Callout;
 use crate::wire::pairs;
 use crate::wire::types::Status;
 
@@ -57,7 +58,10 @@ pub(super) fn proxy_http_call(
     let state = call.state_mut();
     let limit = state.plugin.limits.callouts;
     let room = state.actions.len() < ACTIONS_MAX;
-    let Some(token) = room.then(|| state.callouts.open(root, limit)).flatten() else {
+    let Some(token) = room
+        .then(|| state.callouts.open(root, limit, Callout::Http))
+        .flatten()
+    else {
         call.refused(Refusal::TooManyCallouts);
         return Err(Status::InternalFailure.into());
     };
@@ -110,10 +114,8 @@ pub(super) fn proxy_get_status(
     message_size_out: u32,
 ) -> Answer {
     call.check_out(code_out)?;
-    let (code, message) = match call.state().callouts.response() {
-        Some(response) => response.status.clone(),
-        None => (0, String::new()),
-    };
+    let (code, message) = call.state().callouts.status();
+    let message = message.to_owned();
     call.give(message.as_bytes(), message_pointer_out, message_size_out)?;
     Ok(call.write_u32(code_out, code)?)
 }

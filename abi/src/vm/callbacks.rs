@@ -6,7 +6,7 @@ use wasmtime::{TypedFunc, WasmParams};
 
 use super::exports::{Exports, OnHeaders};
 use super::{Context, ContextId, Entry, Fault, Vm};
-use crate::host::{HostAction, HttpCallResponse};
+use crate::host::HostAction;
 use crate::stream::SharedStream;
 use crate::wire::types::{DataAction, HeadersAction, TrailersAction};
 
@@ -185,43 +185,6 @@ impl Vm {
         if let Some((_stream, true)) = ended {
             self.retire_if_idle();
         }
-        Ok(())
-    }
-
-    /// Gives the answer to a callout. A token that nobody waits for: nothing is called.
-    ///
-    /// # Errors
-    /// A fault, now or before.
-    pub fn on_http_call_response(
-        self: &Arc<Self>,
-        token: u32,
-        response: HttpCallResponse,
-    ) -> Result<(), Fault> {
-        self.run(
-            "proxy_on_http_call_response",
-            Entry::Callout(token),
-            |live, root| {
-                let Some(callback) = &live.exports.http_call_response else {
-                    return Ok(());
-                };
-                let size = |size: usize| u32::try_from(size).unwrap_or(u32::MAX);
-                let HttpCallResponse {
-                    headers,
-                    body,
-                    trailers,
-                    status: _,
-                } = &response;
-                let params = (
-                    root.0,
-                    token,
-                    size(headers.len()),
-                    size(body.len()),
-                    size(trailers.len()),
-                );
-                live.store.data_mut().callouts.show(Some(response));
-                callback.call(&mut live.store, params)
-            },
-        )?;
         Ok(())
     }
 

@@ -8,6 +8,9 @@ use super::state::State;
 /// Root context, token, and the numbers of headers, bytes of the body, and trailers.
 type OnHttpCallResponse = TypedFunc<(u32, u32, u32, u32, u32), ()>;
 
+/// Root context, token, and a number: of pairs or bytes, or the status.
+pub(super) type OnGrpc = TypedFunc<(u32, u32, u32), ()>;
+
 /// All are optional in the ABI.
 pub(super) struct Exports {
     pub(super) context_create: Option<TypedFunc<(u32, u32), ()>>,
@@ -25,6 +28,10 @@ pub(super) struct Exports {
     pub(super) tick: Option<TypedFunc<u32, ()>>,
     pub(super) queue_ready: Option<TypedFunc<(u32, u32), ()>>,
     pub(super) http_call_response: Option<OnHttpCallResponse>,
+    pub(super) grpc_initial_metadata: Option<OnGrpc>,
+    pub(super) grpc_receive: Option<OnGrpc>,
+    pub(super) grpc_trailing_metadata: Option<OnGrpc>,
+    pub(super) grpc_close: Option<OnGrpc>,
 }
 
 impl Exports {
@@ -45,6 +52,16 @@ impl Exports {
             tick: find(instance, store, "proxy_on_tick"),
             queue_ready: find(instance, store, "proxy_on_queue_ready"),
             http_call_response: find(instance, store, "proxy_on_http_call_response"),
+            grpc_initial_metadata: find(instance, store, "proxy_on_grpc_receive_initial_metadata"),
+            grpc_receive: find(instance, store, "proxy_on_grpc_receive"),
+            grpc_trailing_metadata: find(
+                instance,
+                store,
+                "proxy_on_grpc_receive_trailing_metadata",
+            )
+            // AssemblyScript's spelling.
+            .or_else(|| find(instance, store, "proxy_on_grpc_trailing_metadata")),
+            grpc_close: find(instance, store, "proxy_on_grpc_close"),
         }
     }
 }

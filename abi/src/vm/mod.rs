@@ -4,6 +4,7 @@
 //! [`Host::act`] after the lock is free again. An embedder must not call a VM from inside its [`Host`] or
 //! [`Stream`](crate::stream::Stream) methods, except `act`.
 
+mod answers;
 mod bounds;
 mod callbacks;
 mod callouts;
@@ -25,6 +26,7 @@ use crate::host::{Host, HostAction};
 use crate::plugin::Plugin;
 use crate::stream::SharedStream;
 
+pub(crate) use callouts::{Kind as Callout, Unsent};
 use context::Context;
 pub use context::ContextId;
 use exports::Exports;
@@ -71,8 +73,10 @@ enum Entry {
     Context(ContextId),
     /// The root context at a place of the plugin's `roots`.
     Root(usize),
-    /// The root context that waits for the answer to a callout; it waits no more.
-    Callout(u32),
+    /// The root context that waits for the answer to an HTTP callout; it waits no more.
+    HttpCall(u32),
+    /// The root context that waits for what a gRPC callout brings, and whether this is the last of it.
+    Grpc(u32, bool),
 }
 
 impl Entry {
@@ -80,7 +84,8 @@ impl Entry {
         match self {
             Self::Context(context) => state.contexts.contains(context).then_some(context),
             Self::Root(index) => state.contexts.roots().get(index).copied(),
-            Self::Callout(token) => state.callouts.close(token),
+            Self::HttpCall(token) => state.callouts.close_http(token),
+            Self::Grpc(token, last) => state.callouts.receive_grpc(token, last),
         }
     }
 }

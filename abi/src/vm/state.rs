@@ -7,7 +7,7 @@ use wasmtime::{Memory, TypedFunc};
 
 use super::Vm;
 use super::bounds::{Bounds, CpuMeter, LogRate};
-use super::callouts::Callouts;
+use super::callouts::{Callouts, Shown};
 use super::context::{ContextId, Contexts, Effective};
 use crate::host::{Host, HostAction, Metric, Refusal};
 use crate::inspect::AbiVersion;
@@ -89,7 +89,7 @@ impl State {
     pub(crate) fn leave(&mut self) {
         self.effective = Effective::default();
         self.configuring = None;
-        self.callouts.show(None);
+        self.callouts.show(Shown::Nothing);
         self.bounds.memory_refused = false;
         let dropped = self.log_rate.take_dropped();
         if dropped > 0 {

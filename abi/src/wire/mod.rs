@@ -2,4 +2,5 @@
 
 pub mod pairs;
 pub mod property;
+pub mod protobuf;
 pub mod types;

@@ -12,6 +12,7 @@ mod contexts;
 mod exchange;
 mod fakes;
 mod faults;
+mod grpc;
 mod guest;
 mod headers;
 mod inspection;

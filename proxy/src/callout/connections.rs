@@ -17,7 +17,8 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::request::{CallBody, CallRequest};
+use super::body::CallBody;
+use super::request::CallRequest;
 use crate::upstream::Picked;
 
 /// Unused HTTP/1.1 connections kept to one address by one worker: bursts beyond open new ones.

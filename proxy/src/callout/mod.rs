@@ -11,7 +11,9 @@
 //!
 //! Redirects are the guest's business: a 302 is a response like any other.
 
+mod body;
 mod connections;
+pub mod grpc;
 mod request;
 mod response;
 #[cfg(test)]

@@ -1,14 +1,11 @@
 //! A guest's request as HTTP can carry it.
 
-use std::convert::Infallible;
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
 use bytes::Bytes;
 use http::header::{self, HeaderName};
 use http::uri::{Authority, Parts, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderValue, Method, Request, Uri};
-use hyper::body::{Body, Frame, SizeHint};
+
+use super::body::CallBody;
 
 /// A request that must not be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -130,7 +127,7 @@ impl CallRequest {
     fn to(&self, uri: &Uri) -> Request<CallBody> {
         let trailers = (!self.trailers.is_empty()).then(|| self.trailers.clone());
         let data = self.has_body().then(|| self.body.clone());
-        let mut request = Request::new(CallBody { data, trailers });
+        let mut request = Request::new(CallBody::Whole { data, trailers });
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = uri.clone();
         *request.headers_mut() = self.headers.clone();
@@ -212,7 +209,9 @@ fn parse_scheme(scheme: Option<&[u8]>) -> Result<Scheme, InvalidRequest> {
     }
 }
 
-fn fields_of<'a>(pairs: impl Iterator<Item = &'a Pair>) -> Result<HeaderMap, InvalidRequest> {
+pub(super) fn fields_of<'a>(
+    pairs: impl Iterator<Item = &'a Pair>,
+) -> Result<HeaderMap, InvalidRequest> {
     let mut fields = HeaderMap::new();
     for (name, value) in pairs {
         let name = HeaderName::from_bytes(name).map_err(|_| InvalidRequest::Header)?;
@@ -224,7 +223,7 @@ fn fields_of<'a>(pairs: impl Iterator<Item = &'a Pair>) -> Result<HeaderMap, Inv
     Ok(fields)
 }
 
-fn remove_own_fields(fields: &mut HeaderMap) {
+pub(super) fn remove_own_fields(fields: &mut HeaderMap) {
     let named: Vec<HeaderName> = tokens(fields, &header::CONNECTION)
         .filter_map(|token| HeaderName::try_from(token).ok())
         .collect();
@@ -242,47 +241,10 @@ fn tokens<'a>(fields: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = 
     values.flat_map(|value| value.split(',')).map(str::trim)
 }
 
-/// A whole body, then trailers if there are any.
-#[derive(Debug)]
-pub(super) struct CallBody {
-    data: Option<Bytes>,
-    trailers: Option<HeaderMap>,
-}
-
-impl Body for CallBody {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let data = self.data.take().map(Frame::data);
-        Poll::Ready(
-            data.or_else(|| self.trailers.take().map(Frame::trailers))
-                .map(Ok),
-        )
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.data.is_none() && self.trailers.is_none()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        let bytes = self
-            .data
-            .as_ref()
-            .map_or(0, |data| u64::try_from(data.len()).unwrap_or(u64::MAX));
-        match self.trailers {
-            None => SizeHint::with_exact(bytes),
-            // An exact size would become a content-length, after which no trailers can follow.
-            Some(_) => SizeHint::default(),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use hyper::body::Body;
+
     use super::*;
 
     fn pairs(list: &[(&str, &str)]) -> Vec<Pair> {

@@ -78,7 +78,7 @@ pub(super) const FILTER_BACKED_OFF: Name = Name::gauge(
 pub(super) const VMS: Name = Name::gauge("portcullis_vms", "Running VMs of a filter.");
 pub(super) const FILTER_CALLOUTS: Name = Name::counter(
     "portcullis_filter_callouts_total",
-    "HTTP calls a filter asked for, by result.",
+    "HTTP and gRPC calls a filter asked for, by result.",
 );
 pub(super) const FILTER_REFUSED_CALLS: Name = Name::counter(
     "portcullis_filter_refused_calls_total",

@@ -52,6 +52,7 @@ label! {
         ResponseTrailers = "response_trailers",
         Log = "log",
         HttpCallResponse = "http_call_response",
+        Grpc = "grpc",
         Tick = "tick",
         Queue = "queue",
     }
@@ -76,6 +77,8 @@ label! {
         TimedOut = "timed_out",
         /// No connection, or it broke.
         Failed = "failed",
+        /// The filter did not want the answer any more.
+        Cancelled = "cancelled",
     }
 }
 
@@ -87,6 +90,7 @@ label! {
         Unavailable = "unavailable",
         QueueFull = "queue_full",
         TooManyCallouts = "too_many_callouts",
+        GrpcQueueFull = "grpc_queue_full",
     }
 }
 
@@ -240,6 +244,7 @@ impl FilterMetrics {
             Refusal::Unavailable { .. } => RefusedCall::Unavailable,
             Refusal::QueueFull => RefusedCall::QueueFull,
             Refusal::TooManyCallouts => RefusedCall::TooManyCallouts,
+            Refusal::GrpcQueueFull => RefusedCall::GrpcQueueFull,
             Refusal::SharedDataEvicted { entries } => {
                 let entries = u64::try_from(*entries).unwrap_or(u64::MAX);
                 self.evictions.fetch_add(entries, Ordering::Relaxed);

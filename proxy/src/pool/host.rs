@@ -41,9 +41,9 @@ impl std::fmt::Debug for Services {
 
 /// The [`Host`] of one pool.
 pub struct PoolHost {
-    pool: Weak<Pool>,
-    services: Arc<Services>,
-    metrics: Arc<FilterMetrics>,
+    pub(super) pool: Weak<Pool>,
+    pub(super) services: Arc<Services>,
+    pub(super) metrics: Arc<FilterMetrics>,
     /// Running timers by worker and root context.
     ticks: Arc<Mutex<HashMap<(usize, ContextId), AbortHandle>>>,
     told: Told,
@@ -137,7 +137,7 @@ fn result_of(response: &HttpCallResponse) -> CalloutResult {
 }
 
 /// A fault outside of an exchange's own callbacks.
-fn report(pool: &Weak<Pool>, vm: &Arc<Vm>, answer: Result<(), Fault>) {
+pub(super) fn report(pool: &Weak<Pool>, vm: &Arc<Vm>, answer: Result<(), Fault>) {
     if let (Err(fault), Some(pool)) = (answer, pool.upgrade()) {
         pool.faulted(vm, &fault);
     }
@@ -235,6 +235,7 @@ impl Host for PoolHost {
     fn act(&self, vm: &Arc<Vm>, action: HostAction) {
         match action {
             HostAction::HttpCall(call) => self.http_call(vm, call),
+            HostAction::GrpcCall(call) => self.grpc_call(vm, call),
             HostAction::SetTick { root, period } => self.set_tick(vm, root, period),
             HostAction::QueueReady {
                 consumer,

@@ -28,30 +28,30 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use super::Callouts;
 use crate::upstream::{Resolver, Upstreams};
 
-const TIMEOUTS: UpstreamTimeouts = UpstreamTimeouts {
+pub(super) const TIMEOUTS: UpstreamTimeouts = UpstreamTimeouts {
     connect: Duration::from_secs(5),
     read: Duration::from_secs(5),
     write: Duration::from_secs(5),
     idle: Duration::from_secs(60),
 };
 
-type Reply = Response<BoxBody<Bytes, hyper::Error>>;
+pub(super) type Reply = Response<BoxBody<Bytes, hyper::Error>>;
 
-fn full(body: impl Into<Bytes>) -> BoxBody<Bytes, hyper::Error> {
+pub(super) fn full(body: impl Into<Bytes>) -> BoxBody<Bytes, hyper::Error> {
     Full::new(body.into())
         .map_err(|never| match never {})
         .boxed()
 }
 
 /// An origin on a port of the system's choice.
-struct Origin {
-    address: SocketAddr,
+pub(super) struct Origin {
+    pub(super) address: SocketAddr,
     connections: Arc<AtomicUsize>,
 }
 
 impl Origin {
     /// Answers each request by `reply`.
-    async fn serve<F>(
+    pub(super) async fn serve<F>(
         protocol: UpstreamProtocol,
         reply: impl Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
     ) -> Self
@@ -92,7 +92,7 @@ impl Origin {
         .await
     }
 
-    async fn accept<F>(connection: impl Fn(TcpStream) -> F + Send + 'static) -> Self
+    pub(super) async fn accept<F>(connection: impl Fn(TcpStream) -> F + Send + 'static) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
     {
@@ -113,7 +113,7 @@ impl Origin {
         }
     }
 
-    fn connections(&self) -> usize {
+    pub(super) fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }
 }
@@ -131,22 +131,22 @@ async fn read_head(stream: &mut TcpStream) -> Vec<u8> {
 }
 
 /// A port on which nothing listens, and nothing else will for as long as this lives.
-struct Refusing(TcpSocket);
+pub(super) struct Refusing(TcpSocket);
 
 impl Refusing {
-    fn bind() -> Self {
+    pub(super) fn bind() -> Self {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
         Self(socket)
     }
 
-    fn address(&self) -> SocketAddr {
+    pub(super) fn address(&self) -> SocketAddr {
         self.0.local_addr().unwrap()
     }
 }
 
 /// One upstream `origin`.
-fn upstream(
+pub(super) fn upstream(
     addresses: &[SocketAddr],
     protocol: UpstreamProtocol,
     timeouts: UpstreamTimeouts,

@@ -30,6 +30,8 @@ struct Plugin {
     vm_config: RefCell<Vec<u8>>,
     plugin_config: RefCell<Vec<u8>>,
     metrics: RefCell<HashMap<String, u32>>,
+    /// The gRPC stream opened last.
+    grpc: Cell<u32>,
     /// Stream contexts that wait for a tick.
     waiting: RefCell<Vec<(u32, Direction)>>,
 }
@@ -67,6 +69,18 @@ impl Context for Root {
         _trailers: usize,
     ) {
         self.run(Event::CallResponse);
+    }
+
+    fn on_grpc_call_response(&mut self, _token: u32, _status: u32, _size: usize) {
+        self.run(Event::GrpcAnswer);
+    }
+
+    fn on_grpc_stream_message(&mut self, _token: u32, _size: usize) {
+        self.run(Event::GrpcMessage);
+    }
+
+    fn on_grpc_stream_close(&mut self, _token: u32, _status: u32) {
+        self.run(Event::GrpcClose);
     }
 
     fn on_done(&mut self) -> bool {
@@ -182,6 +196,26 @@ impl Context for Stream {
         if self.calls.get() == 0 {
             self.run(Event::CallsDone, body, false);
         }
+    }
+
+    fn on_grpc_call_response(&mut self, _token: u32, _status: u32, size: usize) {
+        self.run(Event::GrpcAnswer, size, true);
+    }
+
+    fn on_grpc_stream_initial_metadata(&mut self, _token: u32, count: u32) {
+        self.run(Event::GrpcInitialMetadata, count as usize, false);
+    }
+
+    fn on_grpc_stream_message(&mut self, _token: u32, size: usize) {
+        self.run(Event::GrpcMessage, size, false);
+    }
+
+    fn on_grpc_stream_trailing_metadata(&mut self, _token: u32, count: u32) {
+        self.run(Event::GrpcTrailingMetadata, count as usize, false);
+    }
+
+    fn on_grpc_stream_close(&mut self, _token: u32, _status: u32) {
+        self.run(Event::GrpcClose, 0, true);
     }
 
     fn on_done(&mut self) -> bool {

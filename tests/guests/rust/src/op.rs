@@ -35,6 +35,12 @@ pub(crate) enum Event {
     CallResponse,
     /// The last outstanding callout of a stream was answered; runs after its `CallResponse`.
     CallsDone,
+    /// The answer to a gRPC call.
+    GrpcAnswer,
+    GrpcInitialMetadata,
+    GrpcMessage,
+    GrpcTrailingMetadata,
+    GrpcClose,
     /// A stream that waited by `resume_on_tick` is about to be resumed.
     Woken,
     Log,
@@ -103,6 +109,20 @@ pub(crate) enum Op {
     /// `:status` of the callout's answer.
     CallStatus(String),
     CallBody(String),
+
+    GrpcCall(GrpcCall),
+    /// Opens a stream, which the next three are about.
+    GrpcStream(GrpcCall),
+    /// A message, and whether it is the last.
+    GrpcSend(String, bool),
+    GrpcClose,
+    GrpcCancel,
+    /// The message at hand.
+    GrpcMessage(String),
+    /// A value of the metadata at hand.
+    GrpcMetadata(String, String),
+    /// The code and text of the end at hand.
+    GrpcStatus(String),
 
     /// A property read as text; `-` where there is none. The path's segments are joined by dots.
     Property(String, String),
@@ -188,6 +208,22 @@ pub(crate) struct Call {
     pub(crate) headers: Vec<(String, String)>,
     #[serde(default)]
     pub(crate) body: String,
+    #[serde(default = "five_seconds")]
+    pub(crate) timeout_ms: u64,
+    /// Header that tells why the call was refused.
+    pub(crate) refused: Option<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GrpcCall {
+    pub(crate) upstream: String,
+    pub(crate) service: String,
+    pub(crate) method: String,
+    #[serde(default)]
+    pub(crate) metadata: Vec<(String, String)>,
+    #[serde(default)]
+    pub(crate) message: String,
     #[serde(default = "five_seconds")]
     pub(crate) timeout_ms: u64,
     /// Header that tells why the call was refused.

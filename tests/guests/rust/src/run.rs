@@ -1,5 +1,6 @@
 //! Runs a list of operations inside one callback.
 
+mod grpc;
 mod state;
 
 use std::cell::Cell;
@@ -24,6 +25,7 @@ pub(crate) struct Scope<'a> {
     pub(crate) queue: u32,
     pub(crate) failed: bool,
     map: MapType,
+    event: Event,
 }
 
 /// Whether the next operation runs.
@@ -45,6 +47,7 @@ impl<'a> Scope<'a> {
             queue: 0,
             failed: false,
             map: MapType::HttpRequestHeaders,
+            event: Event::Tick,
         }
     }
 
@@ -52,6 +55,7 @@ impl<'a> Scope<'a> {
         let Some(ops) = self.plugin.script.borrow().on.get(&event).cloned() else {
             return Action::Continue;
         };
+        self.event = event;
         self.map = match (event, self.direction) {
             (Event::RequestTrailers, _) => MapType::HttpRequestTrailers,
             (Event::ResponseTrailers, _) => MapType::HttpResponseTrailers,
@@ -145,6 +149,14 @@ impl<'a> Scope<'a> {
                         .unwrap();
                 self.tell(to, &String::from_utf8_lossy(&body.unwrap_or_default()));
             }
+            Op::GrpcCall(_)
+            | Op::GrpcStream(_)
+            | Op::GrpcSend(..)
+            | Op::GrpcClose
+            | Op::GrpcCancel
+            | Op::GrpcMessage(_)
+            | Op::GrpcMetadata(..)
+            | Op::GrpcStatus(_) => self.grpc(op),
             Op::Property(..)
             | Op::PropertyNumber(..)
             | Op::PropertyFlag(..)
@@ -288,6 +300,10 @@ impl<'a> Scope<'a> {
 
     fn header(&self, name: &str) -> Option<String> {
         hostcalls::get_map_value(self.map, name).unwrap()
+    }
+
+    fn add(&self, name: &str, value: &str) {
+        hostcalls::add_map_value(self.map, name, value).unwrap();
     }
 
     fn tell(&self, name: &str, value: &str) {

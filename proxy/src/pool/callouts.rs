@@ -1,0 +1,44 @@
+//! The gRPC callouts of a pool's VMs.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use portcullis_abi::grpc::{GrpcCall, GrpcEvent};
+use portcullis_abi::vm::Vm;
+
+use super::host::{PoolHost, report};
+use crate::callout::grpc::GrpcEnd;
+use crate::metrics::{CalloutResult, Phase};
+
+impl PoolHost {
+    /// Makes the call on the VM's worker. It ends early where the VM lets go of it.
+    pub(super) fn grpc_call(&self, vm: &Arc<Vm>, call: GrpcCall) {
+        let worker = vm.worker();
+        let (vm, pool) = (Arc::downgrade(vm), self.pool.clone());
+        let (services, metrics) = (self.services.clone(), self.metrics.clone());
+        self.services.workers.handle(worker).spawn(async move {
+            let Some(upstreams) = services.upstreams.load_full() else {
+                return;
+            };
+            let token = call.token;
+            let mut deliver = |event: GrpcEvent| {
+                let Some(vm) = vm.upgrade() else { return false };
+                let started = Instant::now();
+                let answered = vm.on_grpc(token, event);
+                metrics.observe(Phase::Grpc, started.elapsed());
+                let waited = matches!(answered, Ok(true));
+                report(&pool, &vm, answered.map(drop));
+                waited
+            };
+            let end = services.callouts[worker]
+                .grpc(&upstreams, call, &mut deliver)
+                .await;
+            match end {
+                GrpcEnd::Answered => metrics.callout(CalloutResult::Answered),
+                GrpcEnd::TimedOut => metrics.callout(CalloutResult::TimedOut),
+                GrpcEnd::Failed => metrics.callout(CalloutResult::Failed),
+                GrpcEnd::Cancelled => metrics.callout(CalloutResult::Cancelled),
+            }
+        });
+    }
+}
