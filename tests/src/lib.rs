@@ -17,6 +17,7 @@ pub mod client;
 pub mod config;
 pub mod deadline;
 pub mod dns;
+pub mod envoy;
 pub mod grpc;
 pub mod hostile;
 pub mod metrics;

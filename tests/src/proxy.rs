@@ -404,7 +404,7 @@ pub fn command(folder: &Path) -> Command {
 }
 
 /// A shell that kills the process when the other end of its input is closed, as it is when the test process dies.
-fn guard(child: &Child) -> Child {
+pub(crate) fn guard(child: &Child) -> Child {
     Command::new("sh")
         .args(["-c", "read line; kill -9 \"$0\"", &child.id().to_string()])
         .stdin(Stdio::piped())
@@ -419,7 +419,7 @@ fn pid(child: &Child) -> Pid {
 }
 
 /// Writes a file so that nobody sees it half written.
-fn replace(path: &Path, bytes: &[u8]) {
+pub(crate) fn replace(path: &Path, bytes: &[u8]) {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).expect("folder");
     }

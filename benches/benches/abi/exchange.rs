@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use portcullis_abi::{
     BufferType, HeaderError, Host, HostAction, LocalResponse, LogLevel, MapType, Metric,
     MetricType, Plugin, Refusal, Stream, StreamType, Vm,
@@ -37,6 +38,15 @@ impl Memory {
                 .map(|(name, value)| (bytes(name), bytes(value)))
                 .into(),
             body: vec![b'x'; 1024],
+        }
+    }
+
+    /// The same with this body.
+    #[allow(dead_code, reason = "one of the two programs made of this file posts")]
+    pub(crate) fn posting(body: &[u8]) -> Self {
+        Self {
+            body: body.to_vec(),
+            ..Self::request()
         }
     }
 }
@@ -118,8 +128,11 @@ impl Stream for Memory {
     fn vm_lost(&mut self, _: u16) {}
 }
 
-/// Services of a process in which guests neither log nor measure nor call.
-pub(crate) struct Quiet;
+/// Services of a process in which guests neither log nor measure; what they ask for is kept.
+#[derive(Default)]
+pub(crate) struct Quiet {
+    pub(crate) asked: Mutex<Vec<HostAction>>,
+}
 
 impl Host for Quiet {
     fn log(&self, _: &Plugin, _: LogLevel, _: &str) {}
@@ -133,7 +146,7 @@ impl Host for Quiet {
     }
 
     fn has_upstream(&self, _: &str) -> bool {
-        false
+        true
     }
 
     fn property(&self, _: &Plugin, _: &[u8], _: &mut Vec<u8>) -> bool {
@@ -144,5 +157,7 @@ impl Host for Quiet {
         panic!("a benchmark measures what succeeds: {refusal:?}");
     }
 
-    fn act(&self, _: &Arc<Vm>, _: HostAction) {}
+    fn act(&self, _: &Arc<Vm>, action: HostAction) {
+        self.asked.lock().push(action);
+    }
 }

@@ -32,7 +32,7 @@ impl Bench {
     fn new() -> Self {
         Self {
             engine: Engine::new(EngineOptions::default()).expect("an engine"),
-            host: Arc::new(Quiet),
+            host: Arc::new(Quiet::default()),
             spaces: Spaces::new(),
         }
     }
