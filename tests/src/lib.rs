@@ -22,6 +22,7 @@ pub mod grpc;
 pub mod hostile;
 pub mod metrics;
 pub mod origin;
+pub mod pausing;
 pub mod proxy;
 pub mod raw;
 pub mod tls;

@@ -72,9 +72,10 @@ pub struct Blocked {
 enum Stop {
     #[default]
     None,
-    /// Headers are held here. `body`: body callbacks run meanwhile.
+    /// Headers are held here. `body`: body callbacks run meanwhile; `reads`: without them, the body is read and kept.
     Headers {
         body: bool,
+        reads: bool,
     },
     /// Body bytes are held here after a callback saw them.
     Body,
@@ -126,17 +127,20 @@ impl Flow {
         self.run_headers(callbacks, 0)
     }
 
-    /// Sends a chunk in. An empty last chunk ends the body.
+    /// Sends a chunk in. An empty last chunk ends the body. What a plugin has continued meanwhile goes on before it: it
+    /// has seen that, and must not see it again.
     pub fn data<C: Callbacks>(
         &mut self,
         callbacks: &mut C,
         bytes: Bytes,
         end: bool,
     ) -> Result<(), C::Stop> {
+        self.resume(callbacks)?;
         self.feed(callbacks, 0, Item::Data { bytes, end })
     }
 
     pub fn trailers<C: Callbacks>(&mut self, callbacks: &mut C) -> Result<(), C::Stop> {
+        self.resume(callbacks)?;
         self.feed(callbacks, 0, Item::Trailers)
     }
 
@@ -195,8 +199,9 @@ impl Flow {
         let room = gate.held.len() < callbacks.body_held_max(position);
         let reads = match gate.stop {
             _ if gate.ended || self.headers_end => false,
-            Stop::Headers { body: true } | Stop::Body => !gate.watermark || room,
-            Stop::Headers { body: false } | Stop::Trailers | Stop::None => false,
+            Stop::Headers { body: true, .. } | Stop::Body => !gate.watermark || room,
+            Stop::Headers { reads, .. } => reads,
+            Stop::Trailers | Stop::None => false,
         };
         Some(Blocked { position, reads })
     }
@@ -209,19 +214,23 @@ impl Flow {
                 continue;
             };
             let body = !end && callbacks.holds_headers(position) && callbacks.wants_body(position);
+            let held = |body, reads| Stop::Headers { body, reads };
             let stop = match action {
                 HeadersAction::Continue | HeadersAction::ContinueAndEndStream if body => {
-                    Stop::Headers { body: true }
+                    held(true, false)
                 }
                 HeadersAction::Continue | HeadersAction::ContinueAndEndStream => Stop::None,
-                HeadersAction::StopIteration => Stop::Headers { body },
-                HeadersAction::StopAllIterationAndBuffer
-                | HeadersAction::StopAllIterationAndWatermark => Stop::Headers { body: false },
+                HeadersAction::StopIteration => held(body, false),
+                HeadersAction::StopAllIterationAndBuffer => held(false, true),
+                HeadersAction::StopAllIterationAndWatermark => held(false, false),
             };
             // A guest may continue within the very callback that it then answers with a pause.
             let continued = callbacks.take_continue(position);
             if stop != Stop::None && !continued {
-                self.gates[position].stop = stop;
+                let gate = &mut self.gates[position];
+                gate.stop = stop;
+                // Nothing more is read, so what comes was under way, and no excess.
+                gate.watermark = stop == held(false, false);
                 return Ok(());
             }
         }
@@ -240,7 +249,10 @@ impl Flow {
         let mut item = item;
         for position in from..self.gates.len() {
             let gate = &mut self.gates[position];
-            if matches!(gate.stop, Stop::Headers { body: false } | Stop::Trailers) {
+            if matches!(
+                gate.stop,
+                Stop::Headers { body: false, .. } | Stop::Trailers
+            ) {
                 return self.keep_unseen(callbacks, position, item);
             }
             let next = match item {
@@ -375,8 +387,9 @@ impl Flow {
         callbacks: &mut C,
         position: usize,
     ) -> Result<(), C::Stop> {
-        let stop = std::mem::take(&mut self.gates[position].stop);
-        match stop {
+        let gate = &mut self.gates[position];
+        gate.watermark = false;
+        match std::mem::take(&mut gate.stop) {
             Stop::Headers { .. } => self.run_headers(callbacks, position + 1),
             Stop::None | Stop::Body | Stop::Trailers => Ok(()),
         }

@@ -252,9 +252,9 @@ fn stop_iteration_with_hold_runs_body_callbacks() {
 
 #[test]
 fn stop_all_keeps_the_body_unseen_also_with_hold() {
-    for action in [
-        HeadersAction::StopAllIterationAndBuffer,
-        HeadersAction::StopAllIterationAndWatermark,
+    for (action, reads) in [
+        (HeadersAction::StopAllIterationAndBuffer, true),
+        (HeadersAction::StopAllIterationAndWatermark, false),
     ] {
         let stop = Plugin {
             headers: Some(action),
@@ -263,13 +263,7 @@ fn stop_all_keeps_the_body_unseen_also_with_hold() {
         };
         let (mut flow, mut script) = chain(vec![stop]);
         flow.headers(&mut script, false).unwrap();
-        assert_eq!(
-            flow.blocked(&script),
-            Some(Blocked {
-                position: 0,
-                reads: false
-            })
-        );
+        assert_eq!(flow.blocked(&script), Some(Blocked { position: 0, reads }));
         flow.data(&mut script, bytes("ab"), true).unwrap();
         script.plugins[0].continues = true;
         flow.resume(&mut script).unwrap();
@@ -396,19 +390,53 @@ fn body_beyond_the_limit_is_an_overflow() {
 }
 
 #[test]
-fn unseen_body_beyond_the_limit_is_an_overflow() {
-    let stop = Plugin {
-        headers: Some(HeadersAction::StopIteration),
-        limit: 3,
+fn unseen_body_beyond_the_limit_is_an_overflow_where_it_is_read() {
+    for (action, refused) in [
+        (HeadersAction::StopAllIterationAndBuffer, true),
+        (HeadersAction::StopAllIterationAndWatermark, false),
+        (HeadersAction::StopIteration, false),
+    ] {
+        let stop = Plugin {
+            headers: Some(action),
+            limit: 3,
+            ..Plugin::new()
+        };
+        let (mut flow, mut script) = chain(vec![stop]);
+        flow.headers(&mut script, false).unwrap();
+        flow.data(&mut script, bytes("abc"), false).unwrap();
+        let over = flow.data(&mut script, bytes("d"), false);
+        assert_eq!(over.is_err(), refused, "{action:?}");
+        if !refused {
+            script.plugins[0].continues = true;
+            flow.resume(&mut script).unwrap();
+            flow.data(&mut script, bytes("efgh"), true).unwrap();
+            assert_eq!(
+                out(&mut flow),
+                [
+                    HEAD,
+                    data("abc", false),
+                    data("d", false),
+                    data("efgh", true)
+                ]
+            );
+        }
+    }
+}
+
+/// What it continued before more came is not shown to it again.
+#[test]
+fn a_continued_body_goes_on_before_the_next_chunk() {
+    let buffer = Plugin {
+        data: [DataAction::StopIterationAndBuffer].into(),
         ..Plugin::new()
     };
-    let (mut flow, mut script) = chain(vec![stop]);
+    let (mut flow, mut script) = chain(vec![buffer]);
     flow.headers(&mut script, false).unwrap();
-    flow.data(&mut script, bytes("abc"), false).unwrap();
-    assert_eq!(
-        flow.data(&mut script, bytes("d"), false),
-        Err(Ended::Overflow(0))
-    );
+    flow.data(&mut script, bytes("ab"), false).unwrap();
+    script.plugins[0].continues = true;
+    flow.data(&mut script, bytes("c"), true).unwrap();
+    assert_eq!(script.calls, ["0:headers", "0:ab", "0:c.end"]);
+    assert_eq!(out(&mut flow), [HEAD, data("ab", false), data("c", true)]);
 }
 
 #[test]

@@ -8,9 +8,10 @@
 //! |---|---|---|---|
 //! | headers | Continue | goes on | goes on |
 //! | headers | Continue, `hold: headers`, a body follows | waits for this plugin's body verdict | body callbacks run |
-//! | headers | StopIteration, `hold: stream` | waits for continue_stream | is kept, no body callback |
+//! | headers | StopIteration, `hold: stream` | waits for continue_stream | is not read, no body callback |
 //! | headers | StopIteration, `hold: headers` | waits for the body verdict or continue_stream | body callbacks run |
-//! | headers | StopAllIteration* | waits for continue_stream | is kept, no body callback |
+//! | headers | StopAllIterationAndBuffer | waits for continue_stream | is read and kept up to `body_held`, no body callback |
+//! | headers | StopAllIterationAndWatermark | the same | is not read |
 //! | headers | ContinueAndEndStream | goes on (as Envoy takes it) | goes on |
 //! | body | Continue | goes on, with headers held here before it | goes on |
 //! | body | StopIterationAndBuffer | is kept; the next callback sees all of it | callbacks go on, up to `body_held` |
