@@ -164,7 +164,7 @@ impl Vm {
     /// A fault, now or before.
     pub fn end_stream(self: &Arc<Self>, context: ContextId) -> Result<(), Fault> {
         let cpu = self.plugin.limits.cpu_per_call;
-        let ended = self.run("proxy_on_done", Entry::Context(context), |live, context| {
+        let ended = self.run("proxy_on_done", Entry::Stream(context), |live, context| {
             if let Some(done) = &live.exports.done {
                 done.call(&mut live.store, context.0)?;
             }

@@ -77,6 +77,10 @@ impl Contexts {
         })
     }
 
+    pub(crate) fn is_stream(&self, id: ContextId) -> bool {
+        matches!(self.table.get(&id), Some(Context::Stream { .. }))
+    }
+
     pub(crate) fn contains(&self, id: ContextId) -> bool {
         self.table.contains_key(&id)
     }

@@ -71,6 +71,8 @@ struct Live {
 /// How a callback finds its context.
 enum Entry {
     Context(ContextId),
+    /// A stream context: no root, which only ends with its VM.
+    Stream(ContextId),
     /// The root context at a place of the plugin's `roots`.
     Root(usize),
     /// The root context that waits for the answer to an HTTP callout; it waits no more.
@@ -83,6 +85,7 @@ impl Entry {
     fn resolve(self, state: &mut State) -> Option<ContextId> {
         match self {
             Self::Context(context) => state.contexts.contains(context).then_some(context),
+            Self::Stream(context) => state.contexts.is_stream(context).then_some(context),
             Self::Root(index) => state.contexts.roots().get(index).copied(),
             Self::HttpCall(token) => state.callouts.close_http(token),
             Self::Grpc(token, last) => state.callouts.receive_grpc(token, last),
