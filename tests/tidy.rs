@@ -25,9 +25,10 @@ const LONG_FILES: [(&str, &str); 4] = [
 const FILE_BYTES_MAX: u64 = 256 * 1024;
 
 /// Crates of the workspace that each crate may depend on, besides what is only for its tests.
-const MAY_IMPORT: [(&str, &[&str]); 13] = [
+const MAY_IMPORT: [(&str, &[&str]); 14] = [
     ("config", &[]),
     ("abi", &[]),
+    ("abi/fuzz", &["portcullis-abi"]),
     (
         "proxy",
         &["portcullis-abi", "portcullis-bundle", "portcullis-config"],
