@@ -55,6 +55,6 @@ pub use shared::{Space, Spaces};
 pub use stream::{HeaderError, LocalResponse, SharedStream, Stream};
 pub use vm::{ContextId, Fault, FaultKind, Vm};
 pub use wire::types::{
-    BufferType, DataAction, HeadersAction, LogLevel, MapType, MetricType, Status, StreamType,
-    TrailersAction,
+    BufferType, ConnectionAction, DataAction, HeadersAction, LogLevel, MapType, MetricType,
+    PeerType, Status, StreamType, TrailersAction,
 };

@@ -82,14 +82,14 @@ pub trait Stream: Send {
     /// Stores a property for later plugins of this exchange. False: read-only.
     fn set_property(&mut self, path: &[u8], value: &[u8]) -> bool;
 
-    /// `proxy_continue_stream`: this plugin lets the paused direction go on.
-    fn continue_stream(&mut self, slot: u16, direction: StreamType);
+    /// `proxy_continue_stream`: this plugin lets the paused direction go on. False: there is no such direction.
+    fn continue_stream(&mut self, slot: u16, direction: StreamType) -> bool;
 
-    /// `proxy_close_stream`: end the exchange, without a response where none was sent.
-    fn close_stream(&mut self, slot: u16, direction: StreamType);
+    /// `proxy_close_stream`: end the exchange, without a response where none was sent. False: there is no such direction.
+    fn close_stream(&mut self, slot: u16, direction: StreamType) -> bool;
 
-    /// The first of an exchange wins; later ones are ignored.
-    fn send_local_response(&mut self, slot: u16, response: LocalResponse);
+    /// The first of an exchange wins; later ones are ignored. False: what this is has no responses.
+    fn send_local_response(&mut self, slot: u16, response: LocalResponse) -> bool;
 
     /// `proxy_clear_route_cache`
     fn clear_route_cache(&mut self, slot: u16);

@@ -39,7 +39,7 @@ pub struct Config {
     pub upstreams: Vec<Upstream>,
     pub filters: Vec<Filter>,
     pub chains: Vec<Chain>,
-    /// In file order; precedence is the router's matter.
+    /// In file order; precedence is the router's matter. Empty only where no listener speaks HTTP.
     pub routes: Vec<Route>,
     pub dns: Dns,
     pub observability: Observability,
@@ -73,10 +73,20 @@ pub struct Listener {
     pub at: Location,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ListenerProtocol {
     /// HTTP/1.1 and HTTP/2 (by ALPN over TLS, by prior knowledge in clear text).
     Http,
+    /// Bytes, relayed without looking at them.
+    Tcp(TcpTarget),
+}
+
+/// Where the connections of a TCP listener go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TcpTarget {
+    pub upstream: UpstreamId,
+    /// Empty where the listener names none.
+    pub chain: Vec<ChainEntry>,
 }
 
 /// Certificate chains and keys as PEM text, already read.
@@ -125,7 +135,7 @@ pub struct ListenerLimits {
     pub body_min_rate: u64,
     /// Open connections (default 16384). Beyond: accepted and closed at once, counted.
     pub connections: usize,
-    /// Between two requests of a connection (default 60 s).
+    /// Between two requests of a connection (default 60 s); without a byte on a TCP connection (default 1 h).
     pub idle_timeout: Duration,
     /// HTTP/2 streams at once on a connection (default 100).
     pub streams: u32,

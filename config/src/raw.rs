@@ -11,13 +11,11 @@ use ipnetwork::IpNetwork;
 use regex::Regex;
 use schemars::{Schema, SchemaGenerator};
 
-use crate::model::{
-    Hold, Isolation, ListenerProtocol, LogLevel, OnFault, UpstreamProtocol, Workers,
-};
+use crate::model::{Hold, Isolation, LogLevel, OnFault, UpstreamProtocol, Workers};
 use crate::problem::Problems;
 use crate::read::{Cursor, OneOrMany, Read, Slot, Table, mapping};
 use crate::units::Rate;
-use crate::values::{Free, NameServer, Size, Text, short_or_long};
+use crate::values::{Free, NameServer, Protocol, Size, Text, short_or_long};
 use crate::yaml::Content;
 
 mod grants;
@@ -37,8 +35,8 @@ mapping! {
         filters: Option<Slot<Table<Filter>>>,
         /// Ordered filters, by name: run first to last on requests, last to first on responses.
         chains: Option<Slot<Table<Vec<Slot<ChainEntry>>>>>,
-        /// Which requests go where, through which chain. At least one.
-        routes: Slot<Vec<Slot<Route>>>,
+        /// Which requests go where, through which chain. At least one where a listener speaks HTTP.
+        routes: Option<Slot<Vec<Slot<Route>>>>,
         /// How host names of endpoints are resolved.
         dns: Option<Slot<Dns>>,
         /// Metrics, logs and request ids.
@@ -59,9 +57,13 @@ mapping! {
         name: Option<Slot<Text>>,
         /// IP address and port to bind. Port 0 lets the system choose.
         address: Slot<SocketAddr>,
-        /// http (the default): HTTP/1.1 and HTTP/2.
-        protocol: Option<Slot<ListenerProtocol>>,
-        /// Serve HTTPS with these certificates.
+        /// http (the default): HTTP/1.1 and HTTP/2. tcp: bytes, relayed to an upstream.
+        protocol: Option<Slot<Protocol>>,
+        /// With protocol tcp: the upstream that connections go to.
+        upstream: Option<Slot<Text>>,
+        /// With protocol tcp: the filters on the way, a chain's name or a list of filters (default: none).
+        chain: Option<Slot<RouteChain>>,
+        /// Serve HTTPS, or end TLS before bytes are relayed, with these certificates.
         tls: Option<Slot<ListenerTls>>,
         /// Whom to believe about the client's address (default: the peer alone).
         client_ip: Option<Slot<ClientIp>>,
@@ -113,7 +115,7 @@ mapping! {
         body_min_rate: Option<Slot<Size>>,
         /// Open connections (default 16384). Beyond: accepted and closed at once.
         connections: Option<Slot<u64>>,
-        /// Time between two requests of a connection (default 60s).
+        /// Time between two requests of a connection (default 60s); with protocol tcp, time without a byte (default 1h).
         idle_timeout: Option<Slot<Duration>>,
         /// HTTP/2 streams at once on a connection (default 100).
         streams: Option<Slot<u64>>,

@@ -10,9 +10,7 @@ use regex::Regex;
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
 
-use crate::model::{
-    Hold, Isolation, ListenerProtocol, LogLevel, OnFault, UpstreamProtocol, Workers,
-};
+use crate::model::{Hold, Isolation, LogLevel, OnFault, UpstreamProtocol, Workers};
 use crate::problem::{Location, Problems};
 use crate::read::{Cursor, Read, choice};
 use crate::suggest;
@@ -315,33 +313,21 @@ impl Read for Workers {
     }
 }
 
+/// What a listener speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    #[default]
+    Http,
+    Tcp,
+}
+
+choice!(Protocol: "http" => Self::Http, "tcp" => Self::Tcp);
 choice!(OnFault: "deny" => Self::Deny, "skip" => Self::Skip);
 choice!(Isolation: "shared" => Self::Shared, "request" => Self::Request);
 choice!(Hold: "stream" => Self::Stream, "headers" => Self::Headers);
 choice!(UpstreamProtocol: "h1" => Self::H1, "h2" => Self::H2);
 choice!(LogLevel:
     "trace" => Self::Trace, "debug" => Self::Debug, "info" => Self::Info, "warn" => Self::Warn, "error" => Self::Error);
-
-impl Read for ListenerProtocol {
-    fn read(cursor: &Cursor<'_>, problems: &mut Problems) -> Option<Self> {
-        match &*word(cursor, &["http", "tcp"], problems)? {
-            "http" => Some(Self::Http),
-            _ => {
-                let hint = "use http; listeners that pass TCP on are to come".to_owned();
-                problems.push(
-                    cursor
-                        .at
-                        .problem("the protocol tcp is not supported yet", Some(hint)),
-                );
-                None
-            }
-        }
-    }
-
-    fn schema(_: &mut SchemaGenerator) -> Schema {
-        or_reference(json_schema!({ "enum": ["http"] }))
-    }
-}
 
 /// One of `words`, or a problem with the closest.
 pub(crate) fn word(

@@ -7,4 +7,4 @@ mod grants;
 mod live;
 
 pub use build::{Built, check};
-pub use live::{Generation, LiveRoute, LiveTarget};
+pub use live::{Generation, LiveRoute, LiveTarget, LiveTcp};

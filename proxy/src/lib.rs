@@ -17,6 +17,7 @@ pub mod reload;
 pub mod rescue;
 pub mod route;
 pub mod server;
+pub mod tcp;
 pub mod upstream;
 pub mod workers;
 pub mod wrapped;

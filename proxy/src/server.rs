@@ -4,16 +4,19 @@ pub mod control;
 mod operator;
 mod refused;
 
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use pingora_core::server::configuration::ServerConf;
 use pingora_proxy::HttpProxy;
 use portcullis_abi::{Engine, EngineOptions, Spaces};
-use portcullis_config::model::Workers as WorkerCount;
+use portcullis_config::model::{ListenerProtocol, Workers as WorkerCount};
 use portcullis_config::{Config, Problem, Problems};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -25,6 +28,7 @@ use crate::listener::{self, ListenerState};
 use crate::metrics::Metrics;
 use crate::pool::{Registry, Services};
 use crate::reload::{Reloader, Triggers};
+use crate::tcp;
 use crate::upstream::{LookupOutcome, Resolver};
 use crate::workers::Workers;
 
@@ -92,7 +96,7 @@ impl std::fmt::Display for StartError {
     }
 }
 
-fn system(what: &str) -> impl Fn(std::io::Error) -> StartError + '_ {
+fn system(what: &str) -> impl Fn(io::Error) -> StartError + '_ {
     move |error| StartError::System(format!("{what}: {error}"))
 }
 
@@ -215,28 +219,8 @@ async fn serve(config: Config, options: RunOptions) -> Result<(), StartError> {
     let drain = config.reload.drain;
     let control = Arc::new(Control::start(options.config.clone(), built.clone(), config).await?);
     let (stop, stopping) = watch::channel(false);
-    let proxy = Arc::new(proxy(&control));
-    let refusals = Arc::new(Refusals {
-        metrics: metrics.clone(),
-        current: control.current.clone(),
-    });
     let states: Vec<_> = opened.iter().map(|opened| opened.state.clone()).collect();
-    for Opened { state, socket } in opened {
-        state.measure(metrics.listener(&state.config.name));
-        let serving = listener::serve(
-            socket,
-            state,
-            built.services.workers.clone(),
-            proxy.clone(),
-            refusals.clone(),
-            stopping.clone(),
-        );
-        tokio::spawn(async move {
-            if let Err(error) = serving.await {
-                tracing::error!("a listener failed: {error}");
-            }
-        });
-    }
+    serve_listeners(opened, &control, &metrics, &stopping);
     let reloader = reloader(&control, &metrics);
     let operator = operator.start(control.clone(), reloader, metrics);
     if let Some(ready) = options.ready {
@@ -256,6 +240,12 @@ async fn serve(config: Config, options: RunOptions) -> Result<(), StartError> {
             open,
             "the drain time is over: closing the remaining connections"
         );
+        // TCP connections end by themselves now; they only have to be let.
+        let relays = states
+            .iter()
+            .filter(|state| state.config.protocol != ListenerProtocol::Http);
+        let ended = futures::future::join_all(relays.map(|state| state.drained()));
+        let _ = tokio::time::timeout(tcp::CLOSING_MAX, ended).await;
     }
     built.services.workers.shutdown();
     control
@@ -264,6 +254,53 @@ async fn serve(config: Config, options: RunOptions) -> Result<(), StartError> {
         .access_log
         .flush(Duration::from_secs(2));
     Ok(())
+}
+
+/// Begins to accept connections.
+fn serve_listeners(
+    opened: Vec<Opened>,
+    control: &Control,
+    metrics: &Arc<Metrics>,
+    stopping: &watch::Receiver<bool>,
+) {
+    let proxy = Arc::new(proxy(control));
+    let refusals = Arc::new(Refusals {
+        metrics: metrics.clone(),
+        current: control.current.clone(),
+    });
+    let workers = &control.built.services.workers;
+    for Opened { state, socket } in opened {
+        let listener_metrics = metrics.listener(&state.config.name);
+        state.measure(listener_metrics.clone());
+        let (workers, stopping) = (workers.clone(), stopping.clone());
+        let serving: BoxFuture<'static, io::Result<()>> = match state.config.protocol {
+            ListenerProtocol::Http => listener::serve(
+                socket,
+                state,
+                workers,
+                proxy.clone(),
+                refusals.clone(),
+                stopping,
+            )
+            .boxed(),
+            ListenerProtocol::Tcp(_) => {
+                let service = tcp::Service {
+                    listener: state,
+                    current: control.current.clone(),
+                    changes: control.changes.subscribe(),
+                    metrics: listener_metrics,
+                    refused: refusals.clone(),
+                    shutdown: stopping.clone(),
+                };
+                listener::accept(socket, service, workers, stopping).boxed()
+            }
+        };
+        tokio::spawn(async move {
+            if let Err(error) = serving.await {
+                tracing::error!("a listener failed: {error}");
+            }
+        });
+    }
 }
 
 fn open_listeners(config: &Config, bound: &mut Bound) -> Result<Vec<Opened>, StartError> {

@@ -33,6 +33,9 @@ mod sdk_headers;
 mod sdk_state;
 mod statuses;
 mod streaming;
+mod tcp;
+mod tcp_faults;
+mod tcp_lifetime;
 mod uploads;
 mod upstreams;
 

@@ -141,11 +141,24 @@ impl Config {
         )
     }
 
+    /// The listener relays TCP to the upstream `origin` through all filters, and there are no routes.
+    #[must_use]
+    pub fn tcp(mut self) -> Self {
+        let place = self.value.as_object_mut().expect("a mapping");
+        place.remove("routes");
+        self.set(
+            "/listeners/0",
+            json!({ "name": "tcp", "address": "127.0.0.1:0", "protocol": "tcp", "upstream": "origin" }),
+        )
+    }
+
     /// The text of the file.
     #[must_use]
     pub fn text(&self) -> String {
         let mut value = self.value.clone();
-        if value["routes"].as_array().is_some_and(Vec::is_empty) {
+        if value["listeners"][0]["protocol"] == "tcp" {
+            value["listeners"][0]["chain"] = json!(self.filters);
+        } else if value["routes"].as_array().is_some_and(Vec::is_empty) {
             value["routes"] = json!([{ "name": "all", "match": {}, "chain": self.filters, "upstream": "origin" }]);
         }
         serde_json::to_string_pretty(&value).expect("JSON")
@@ -213,7 +226,10 @@ impl Filter {
     }
 
     fn script(self, on: Value) -> Self {
-        let config = if on.get("on").is_some() || on.get("tick_ms").is_some() {
+        let config = if ["on", "tick_ms", "tcp"]
+            .iter()
+            .any(|key| on.get(key).is_some())
+        {
             on
         } else {
             json!({ "on": on })
@@ -225,6 +241,13 @@ impl Filter {
     #[must_use]
     pub fn hold(self) -> Self {
         self.set("hold", json!("headers"))
+    }
+
+    /// Not for exchanges but for TCP connections.
+    #[must_use]
+    pub fn tcp(mut self) -> Self {
+        self.value["config"]["tcp"] = json!(true);
+        self
     }
 
     /// A fault of this plugin is passed over.

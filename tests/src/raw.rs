@@ -141,6 +141,14 @@ impl Wire {
         self.take(self.buffer.len())
     }
 
+    /// Whether the connection is reset, having sent nothing more: to be told from an orderly end.
+    pub async fn is_reset(&mut self) -> bool {
+        let mut byte = [0];
+        let read = within("reading", self.stream.read(&mut byte)).await;
+        self.buffer.is_empty()
+            && read.is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionReset)
+    }
+
     /// Whether the other side closed, having sent nothing more.
     pub async fn closed(&mut self) -> bool {
         self.rest().await.is_empty()
@@ -253,11 +261,17 @@ impl RawClient {
     /// # Panics
     /// When nothing listens.
     pub async fn connect(address: SocketAddr) -> Wire {
-        let stream = TcpStream::connect(address)
-            .await
-            .expect("something listens");
-        stream.set_nodelay(true).expect("no delay");
-        Wire::new(stream)
+        Self::try_connect(address).await.expect("something listens")
+    }
+
+    /// Like [`Self::connect`], where the other side may reset the connection at once.
+    ///
+    /// # Errors
+    /// When it did, or nothing listens.
+    pub async fn try_connect(address: SocketAddr) -> std::io::Result<Wire> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(Wire::new(stream))
     }
 
     /// A TLS connection for HTTP/1.1.
@@ -318,6 +332,20 @@ impl RawOrigin {
             seen,
             task,
         }
+    }
+
+    /// Sends back what comes, to the end.
+    pub async fn echo() -> Self {
+        Self::start(|mut wire| async move {
+            while wire.fill().await {
+                let bytes = wire.take(wire.buffer.len());
+                if wire.try_send(bytes).await.is_err() {
+                    return;
+                }
+            }
+            let _ = wire.stream.shutdown().await;
+        })
+        .await
     }
 
     /// Answers each request with 200 and `ok`, leniently framed, and keeps the bytes.

@@ -115,7 +115,10 @@ fn check_read(call: &Call<'_>, name: &'static str, buffer: BufferType) -> Result
 /// Shows a buffer; `None` where there is none of that kind now.
 fn with_buffer<R>(state: &State, buffer: BufferType, read: impl FnOnce(&[u8]) -> R) -> Option<R> {
     match buffer {
-        BufferType::RequestBody | BufferType::ResponseBody => {
+        BufferType::RequestBody
+        | BufferType::ResponseBody
+        | BufferType::DownstreamData
+        | BufferType::UpstreamData => {
             let (stream, _) = state.effective.stream.as_ref()?;
             stream.lock().body(buffer).map(read)
         }
@@ -123,6 +126,6 @@ fn with_buffer<R>(state: &State, buffer: BufferType, read: impl FnOnce(&[u8]) ->
         BufferType::GrpcCallMessage => state.callouts.grpc_message().map(read),
         BufferType::VmConfiguration => Some(read(&state.plugin.vm_config)),
         BufferType::PluginConfiguration => state.plugin_configuration().map(read),
-        BufferType::DownstreamData | BufferType::UpstreamData | BufferType::CallData => None,
+        BufferType::CallData => None,
     }
 }

@@ -27,20 +27,16 @@ pub(super) fn proxy_continue_response(call: &mut Call<'_>) -> Answer {
 
 pub(super) fn proxy_clear_route_cache(call: &mut Call<'_>) -> Answer {
     on_stream(call, "proxy_clear_route_cache", |stream, slot| {
-        stream.clear_route_cache(slot)
+        stream.clear_route_cache(slot);
+        true
     })
 }
 
 pub(super) fn proxy_continue_stream(call: &mut Call<'_>, stream: u32) -> Answer {
-    const NAME: &str = "proxy_continue_stream";
-    match StreamType::try_from(stream)? {
-        direction @ (StreamType::HttpRequest | StreamType::HttpResponse) => {
-            on_stream(call, NAME, |stream, slot| {
-                stream.continue_stream(slot, direction)
-            })
-        }
-        StreamType::Downstream | StreamType::Upstream => call.unavailable(NAME),
-    }
+    let direction = StreamType::try_from(stream)?;
+    on_stream(call, "proxy_continue_stream", |stream, slot| {
+        stream.continue_stream(slot, direction)
+    })
 }
 
 pub(super) fn proxy_close_stream(call: &mut Call<'_>, stream: u32) -> Answer {
@@ -90,8 +86,11 @@ pub(super) fn proxy_send_local_response(
             .ok()
             .filter(|status| *status <= GRPC_STATUS_MAX),
     };
-    stream.lock().send_local_response(*slot, response);
-    Ok(())
+    if stream.lock().send_local_response(*slot, response) {
+        Ok(())
+    } else {
+        call.unavailable(NAME)
+    }
 }
 
 /// Bytes that would end a header line, or that HTTP forbids everywhere in one (RFC 9110 section 5.5).
@@ -117,14 +116,11 @@ fn details_text(details: &[u8]) -> String {
 fn on_stream(
     call: &mut Call<'_>,
     name: &'static str,
-    record: impl FnOnce(&mut dyn Stream, u16),
+    record: impl FnOnce(&mut dyn Stream, u16) -> bool,
 ) -> Answer {
     match &call.state().effective.stream {
-        Some((stream, slot)) => {
-            record(&mut *stream.lock(), *slot);
-            Ok(())
-        }
-        None => call.unavailable(name),
+        Some((stream, slot)) if record(&mut *stream.lock(), *slot) => Ok(()),
+        Some(_) | None => call.unavailable(name),
     }
 }
 

@@ -1,5 +1,7 @@
 //! The callbacks of a VM, one method each. An unknown context (one that was ended) is no fault: nothing is called.
 
+mod tcp;
+
 use std::sync::Arc;
 
 use wasmtime::{TypedFunc, WasmParams};

@@ -111,10 +111,11 @@ impl Effective {
     /// The stream, for a buffer of it that can be changed.
     pub(crate) fn body_stream(&self, buffer: BufferType) -> Option<&(SharedStream, u16)> {
         match buffer {
-            BufferType::RequestBody | BufferType::ResponseBody => self.stream.as_ref(),
-            BufferType::DownstreamData
-            | BufferType::UpstreamData
-            | BufferType::HttpCallResponseBody
+            BufferType::RequestBody
+            | BufferType::ResponseBody
+            | BufferType::DownstreamData
+            | BufferType::UpstreamData => self.stream.as_ref(),
+            BufferType::HttpCallResponseBody
             | BufferType::GrpcCallMessage
             | BufferType::VmConfiguration
             | BufferType::PluginConfiguration

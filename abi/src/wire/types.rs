@@ -117,6 +117,17 @@ abi_enum! {
     }
 }
 
+abi_enum! {
+    /// `proxy_peer_type_t`
+    PeerType {
+        Unknown = 0,
+        /// This proxy.
+        Local = 1,
+        /// The client, or the origin.
+        Remote = 2,
+    }
+}
+
 /// What a headers callback answers (Envoy's `FilterHeadersStatus`; the specification names only the first two).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeadersAction {
@@ -139,6 +150,13 @@ pub enum DataAction {
 /// What a trailers callback answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TrailersAction {
+    Continue,
+    StopIteration,
+}
+
+/// What the callbacks of a TCP connection answer (Envoy's `FilterStatus`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectionAction {
     Continue,
     StopIteration,
 }

@@ -23,6 +23,8 @@ pub(crate) struct FakeStream {
     pub(crate) bodies: HashMap<BufferType, Vec<u8>>,
     pub(crate) properties: HashMap<Vec<u8>, Vec<u8>>,
     pub(crate) read_only: bool,
+    /// A connection: the other two directions, and no responses.
+    pub(crate) is_tcp: bool,
     pub(crate) continued: Vec<(u16, StreamType)>,
     pub(crate) closed: Vec<(u16, StreamType)>,
     pub(crate) replies: Vec<(u16, LocalResponse)>,
@@ -36,6 +38,11 @@ fn invalid(bytes: &[u8]) -> bool {
 }
 
 impl FakeStream {
+    fn has(&self, direction: StreamType) -> bool {
+        let of_tcp = matches!(direction, StreamType::Downstream | StreamType::Upstream);
+        of_tcp == self.is_tcp
+    }
+
     fn map(&mut self, map: MapType, name: &[u8], value: &[u8]) -> Result<&mut Pairs, HeaderError> {
         if invalid(name) || invalid(value) {
             return Err(HeaderError::Invalid);
@@ -129,16 +136,28 @@ impl Stream for FakeStream {
         !self.read_only
     }
 
-    fn continue_stream(&mut self, slot: u16, direction: StreamType) {
-        self.continued.push((slot, direction));
+    fn continue_stream(&mut self, slot: u16, direction: StreamType) -> bool {
+        let has = self.has(direction);
+        if has {
+            self.continued.push((slot, direction));
+        }
+        has
     }
 
-    fn close_stream(&mut self, slot: u16, direction: StreamType) {
-        self.closed.push((slot, direction));
+    fn close_stream(&mut self, slot: u16, direction: StreamType) -> bool {
+        // An exchange is closed by whatever name.
+        let has = !self.is_tcp || self.has(direction);
+        if has {
+            self.closed.push((slot, direction));
+        }
+        has
     }
 
-    fn send_local_response(&mut self, slot: u16, response: LocalResponse) {
-        self.replies.push((slot, response));
+    fn send_local_response(&mut self, slot: u16, response: LocalResponse) -> bool {
+        if !self.is_tcp {
+            self.replies.push((slot, response));
+        }
+        !self.is_tcp
     }
 
     fn clear_route_cache(&mut self, _: u16) {

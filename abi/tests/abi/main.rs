@@ -19,4 +19,5 @@ mod inspection;
 mod pointers;
 mod sharing;
 mod start;
+mod tcp;
 mod wasi;

@@ -129,10 +129,15 @@ impl Stream for Exchange {
         true
     }
 
-    fn continue_stream(&mut self, _: u16, _: StreamType) {}
-    fn close_stream(&mut self, _: u16, _: StreamType) {}
-    fn send_local_response(&mut self, _: u16, response: LocalResponse) {
+    fn continue_stream(&mut self, _: u16, _: StreamType) -> bool {
+        true
+    }
+    fn close_stream(&mut self, _: u16, _: StreamType) -> bool {
+        true
+    }
+    fn send_local_response(&mut self, _: u16, response: LocalResponse) -> bool {
         assert!(response.grpc_status.is_none_or(|status| status <= 16));
+        true
     }
     fn clear_route_cache(&mut self, _: u16) {}
     fn refuse(&mut self, _: u16, _: HeaderError) {}

@@ -113,11 +113,17 @@ impl Stream for Memory {
         false
     }
 
-    fn continue_stream(&mut self, _: u16, _: StreamType) {}
+    fn continue_stream(&mut self, _: u16, _: StreamType) -> bool {
+        true
+    }
 
-    fn close_stream(&mut self, _: u16, _: StreamType) {}
+    fn close_stream(&mut self, _: u16, _: StreamType) -> bool {
+        true
+    }
 
-    fn send_local_response(&mut self, _: u16, _: LocalResponse) {}
+    fn send_local_response(&mut self, _: u16, _: LocalResponse) -> bool {
+        true
+    }
 
     fn clear_route_cache(&mut self, _: u16) {}
 

@@ -4,14 +4,12 @@ use std::time::Duration;
 
 use super::{Bounds, Resolver, or};
 use crate::expand::resolve_path;
-use crate::model::{
-    Certificate, ClientIp, Listener, ListenerLimits, ListenerProtocol, ListenerTls,
-};
+use crate::model::{Certificate, Chain, ClientIp, Listener, ListenerLimits, ListenerTls};
 use crate::problem::Location;
 use crate::raw;
 use crate::read::Slot;
 use crate::syntax;
-use crate::values::Text;
+use crate::values::{Protocol, Text};
 
 /// Pingora 0.9 reads no larger head.
 const HEADER_BYTES_MAX: u64 = 1 << 20;
@@ -20,10 +18,14 @@ const HEADERS_MAX: u64 = 256;
 /// Below this not even a plain request fits.
 const HEADER_BYTES_MIN: u64 = 256;
 
+/// Connections of other protocols than HTTP may be silent for long: Envoy's default.
+const TCP_IDLE_TIMEOUT: Duration = Duration::from_secs(3600);
+
 impl Resolver<'_> {
     pub(super) fn listeners(
         &mut self,
         slot: Slot<Vec<Slot<raw::Listener>>>,
+        chains: Option<&[Chain]>,
     ) -> Option<Vec<Listener>> {
         let items = self.filled(slot, "listener")?;
         self.unique_names(
@@ -32,14 +34,24 @@ impl Resolver<'_> {
                 .filter_map(|slot| slot.value.as_ref()?.name.as_ref()),
             "listener",
         );
-        self.items(items, Self::listener)
+        self.items(items, |resolver, at, listener| {
+            resolver.listener(at, listener, chains)
+        })
     }
 
-    fn listener(&mut self, at: Location, listener: raw::Listener) -> Option<Listener> {
+    /// `chains` is `None` where a chain is wrong; then references to chains are still checked.
+    fn listener(
+        &mut self,
+        at: Location,
+        listener: raw::Listener,
+        chains: Option<&[Chain]>,
+    ) -> Option<Listener> {
         let raw::Listener {
             name,
             address,
             protocol,
+            upstream,
+            chain,
             tls,
             client_ip,
             limits,
@@ -47,7 +59,14 @@ impl Resolver<'_> {
         if let Some(slot) = &name {
             self.checked(slot, syntax::name);
         }
-        let protocol_is_good = protocol.as_ref().is_none_or(|slot| slot.value.is_some());
+        let word = protocol.map_or(Some(Protocol::default()), |slot| slot.value);
+        if word == Some(Protocol::Tcp) {
+            self.without_http_keys(client_ip.as_ref(), limits.as_ref());
+        }
+        let protocol = word.and_then(|word| match word {
+            Protocol::Http => self.without_target(upstream.as_ref(), chain.as_ref()),
+            Protocol::Tcp => self.tcp_target(&at, upstream, chain, chains),
+        });
         let has_tls = tls.is_some();
         let tls = tls
             .and_then(|slot| slot.value)
@@ -56,17 +75,17 @@ impl Resolver<'_> {
         let client_ip = client_ip
             .and_then(|slot| slot.value)
             .and_then(|client_ip| self.client_ip(client_ip));
-        let limits = self.listener_limits(limits.and_then(|slot| slot.value));
+        let limits = self.listener_limits(word, limits.and_then(|slot| slot.value));
         let socket = address.value?;
         self.bind(socket, address.at);
-        let complete =
-            protocol_is_good && has_tls == tls.is_some() && has_client_ip == client_ip.is_some();
+        let protocol = protocol?;
+        let complete = has_tls == tls.is_some() && has_client_ip == client_ip.is_some();
         complete.then(|| Listener {
             name: name
                 .and_then(|slot| slot.value)
                 .map_or_else(|| socket.to_string(), |text| text.value.to_string()),
             address: socket,
-            protocol: ListenerProtocol::Http,
+            protocol,
             tls,
             client_ip,
             limits,
@@ -143,8 +162,15 @@ impl Resolver<'_> {
         })
     }
 
-    fn listener_limits(&mut self, limits: Option<raw::ListenerLimits>) -> ListenerLimits {
-        let defaults = ListenerLimits::default();
+    fn listener_limits(
+        &mut self,
+        protocol: Option<Protocol>,
+        limits: Option<raw::ListenerLimits>,
+    ) -> ListenerLimits {
+        let mut defaults = ListenerLimits::default();
+        if protocol == Some(Protocol::Tcp) {
+            defaults.idle_timeout = TCP_IDLE_TIMEOUT;
+        }
         let Some(limits) = limits else {
             return defaults;
         };

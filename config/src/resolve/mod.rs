@@ -5,6 +5,7 @@ mod grants;
 mod listeners;
 mod operations;
 mod routes;
+mod tcp;
 mod upstreams;
 
 use std::collections::HashMap;
@@ -102,11 +103,12 @@ impl<'a> Resolver<'a> {
         self.filters = self.names(&filters, "filters");
         self.chains = self.names(&chains, "chains");
 
-        let listeners = self.listeners(listeners);
         let upstreams = self.each(upstreams, Self::upstream);
         let filters = self.filters(filters);
         let chains = self.chains(chains);
-        let routes = self.routes(routes, chains.as_deref());
+        let only_tcp = tcp::only_tcp(&listeners);
+        let listeners = self.listeners(listeners, chains.as_deref());
+        let routes = self.routes(routes, chains.as_deref(), only_tcp, top);
         let dns = self.dns(dns);
         let observability = self.observability(observability, top);
         let admin = self.admin(admin);

@@ -29,13 +29,25 @@ const PROXY_HEADERS: [&str; 8] = [
 ];
 
 impl Resolver<'_> {
-    /// `chains` is `None` where a chain is wrong; then references to chains are still checked.
+    /// `chains` is `None` where a chain is wrong; then references to chains are still checked. `optional`: no listener
+    /// has a use for routes.
     pub(super) fn routes(
         &mut self,
-        slot: Slot<Vec<Slot<raw::Route>>>,
+        slot: Option<Slot<Vec<Slot<raw::Route>>>>,
         chains: Option<&[Chain]>,
+        optional: bool,
+        top: &Location,
     ) -> Option<Vec<Route>> {
-        let items = self.filled(slot, "route")?;
+        let items = match slot {
+            Some(slot) if optional => slot.value?,
+            Some(slot) => self.filled(slot, "route")?,
+            None if optional => Vec::new(),
+            None => {
+                let hint = "Which requests go where, through which chain. At least one.";
+                self.problem(top, "the key `routes` is missing", Some(hint.into()));
+                return None;
+            }
+        };
         self.unique_names(
             items
                 .iter()
@@ -85,7 +97,7 @@ impl Resolver<'_> {
         })
     }
 
-    fn route_chain(
+    pub(super) fn route_chain(
         &mut self,
         at: &Location,
         chain: raw::RouteChain,

@@ -83,7 +83,7 @@ fn required_keys_are_the_same() {
     let schema = portcullis_config::schema();
     assert_eq!(
         schema["required"],
-        serde_json::json!(["version", "listeners", "routes"])
+        serde_json::json!(["version", "listeners"])
     );
     assert_eq!(
         schema["$defs"]["Route"]["required"],

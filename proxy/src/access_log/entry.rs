@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, SystemTime};
 
+use super::Line;
 use super::json::Object;
 
 /// One exchange as the access log shows it. Bytes are what the client sent, not yet made harmless.
@@ -72,9 +73,8 @@ pub struct ChainOutcome<'a> {
     pub faults: u32,
 }
 
-impl Entry<'_> {
-    /// Appends the line, without its end.
-    pub(super) fn format(&self, out: &mut Vec<u8>) {
+impl Line for Entry<'_> {
+    fn format(&self, out: &mut Vec<u8>) {
         // Every field is named: a new one does not compile until the line shows it.
         let Self {
             time,
@@ -132,7 +132,7 @@ impl Entry<'_> {
 }
 
 impl Upstream<'_> {
-    fn format(&self, line: &mut Object<'_>) {
+    pub(super) fn format(&self, line: &mut Object<'_>) {
         let Self { name, address } = self;
         let mut upstream = line.object("upstream");
         upstream.text("name", name.as_bytes());
@@ -144,7 +144,7 @@ impl Upstream<'_> {
 }
 
 impl Tls<'_> {
-    fn format(&self, line: &mut Object<'_>) {
+    pub(super) fn format(&self, line: &mut Object<'_>) {
         let Self { version, sni } = self;
         let mut tls = line.object("tls");
         tls.text("version", version.as_bytes());
@@ -154,7 +154,7 @@ impl Tls<'_> {
 }
 
 impl ChainOutcome<'_> {
-    fn format(&self, line: &mut Object<'_>) {
+    pub(super) fn format(&self, line: &mut Object<'_>) {
         let Self { reply_by, faults } = self;
         if reply_by.is_none() && *faults == 0 {
             return;

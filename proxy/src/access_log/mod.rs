@@ -1,9 +1,10 @@
-//! One JSON line for each exchange, refused ones included.
+//! One JSON line for each exchange, refused ones included, and for each TCP connection.
 //!
 //! A worker formats the line and appends it to a bounded buffer; one thread writes. Where the output is slower than the
 //! traffic, lines are dropped whole and counted: an exchange never waits for its log. Whatever a client sent, a line is
 //! one line of valid JSON: control characters are escaped, bytes that are no UTF-8 appear as the text `\xNN`.
 
+mod connection;
 mod entry;
 mod json;
 mod writer;
@@ -17,12 +18,19 @@ use std::time::Duration;
 use portcullis_config::model::Output;
 use prometheus::IntCounter;
 
+pub use connection::ConnectionEntry;
 pub use entry::{ChainOutcome, Entry, Tls, Upstream};
 use writer::{Queue, Sink};
 
 thread_local! {
     /// A worker's line under construction; its capacity is kept from line to line.
     static LINE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What can be a line of the log.
+pub trait Line {
+    /// Appends the line, without its end.
+    fn format(&self, out: &mut Vec<u8>);
 }
 
 /// An open access log. Dropping it does not wait: its thread writes what is left and ends. Before the process ends,
@@ -61,8 +69,8 @@ impl AccessLog {
         self.queue.is_some()
     }
 
-    /// Queues the line of an exchange. Never waits for the output.
-    pub fn write(&self, entry: &Entry<'_>) {
+    /// Queues the line of an exchange, or of a TCP connection. Never waits for the output.
+    pub fn write(&self, entry: &impl Line) {
         let Some(queue) = &self.queue else {
             return;
         };

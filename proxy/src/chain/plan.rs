@@ -49,4 +49,14 @@ impl Plan {
             slots,
         }
     }
+
+    /// Whether both run the same plugins in the same way.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let same = |(one, two): (&Slot, &Slot)| {
+            Arc::ptr_eq(&one.pool, &two.pool)
+                && (one.root, one.hold, one.on_fault) == (two.root, two.hold, two.on_fault)
+                && (one.pause, one.body_held) == (two.pause, two.body_held)
+        };
+        self.slots.len() == other.slots.len() && self.slots.iter().zip(&other.slots).all(same)
+    }
 }

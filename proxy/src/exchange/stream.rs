@@ -130,28 +130,32 @@ impl Stream for Exchange {
         true
     }
 
-    fn continue_stream(&mut self, slot: u16, direction: StreamType) {
-        if let Some(signals) = self.signals.get_mut(usize::from(slot)) {
-            match direction {
-                StreamType::HttpRequest => signals.continue_request = true,
-                StreamType::HttpResponse => signals.continue_response = true,
-                StreamType::Downstream | StreamType::Upstream => return,
-            }
-            self.wake.notify_one();
+    fn continue_stream(&mut self, slot: u16, direction: StreamType) -> bool {
+        let Some(signals) = self.signals.get_mut(usize::from(slot)) else {
+            return false;
+        };
+        match direction {
+            StreamType::HttpRequest => signals.continue_request = true,
+            StreamType::HttpResponse => signals.continue_response = true,
+            StreamType::Downstream | StreamType::Upstream => return false,
         }
+        self.wake.notify_one();
+        true
     }
 
-    fn close_stream(&mut self, _slot: u16, _direction: StreamType) {
+    fn close_stream(&mut self, _slot: u16, _direction: StreamType) -> bool {
         self.closed = true;
         self.wake.notify_one();
+        true
     }
 
-    fn send_local_response(&mut self, slot: u16, response: LocalResponse) {
+    fn send_local_response(&mut self, slot: u16, response: LocalResponse) -> bool {
         if self.reply.is_none() {
             self.response_code_details.clone_from(&response.details);
             self.reply = Some((slot, response));
             self.wake.notify_one();
         }
+        true
     }
 
     fn clear_route_cache(&mut self, _slot: u16) {

@@ -7,11 +7,13 @@ use portcullis_abi::Module;
 use portcullis_abi::engine::Engine;
 use portcullis_abi::shared::Spaces;
 use portcullis_abi::{Grants, Limits, Plugin};
-use portcullis_config::model::{ChainEntry, Filter, FilterId, ModuleSource, PluginConfig, Target};
+use portcullis_config::model::{
+    ChainEntry, Filter, FilterId, ListenerProtocol, ModuleSource, PluginConfig, Target,
+};
 use portcullis_config::{Config, Problem, Problems};
 
 use super::grants;
-use super::live::{Generation, LiveRoute, LiveTarget};
+use super::live::{Generation, LiveRoute, LiveTarget, LiveTcp};
 use crate::access_log::AccessLog;
 use crate::chain::{Plan, Slot};
 use crate::pool::{Key, Pool, Services};
@@ -57,7 +59,7 @@ impl Built {
                 let slots = route
                     .chain
                     .iter()
-                    .map(|entry| slot(&config, &started, index, entry))
+                    .map(|entry| slot(&config, &started, Some(index), entry))
                     .collect();
                 Arc::new(LiveRoute {
                     name: route.name.as_str().into(),
@@ -73,6 +75,7 @@ impl Built {
         Ok(Generation {
             number,
             router: Router::new(&config),
+            tcp: tcp(&config, &started),
             routes,
             upstreams,
             upstream_metrics: config
@@ -269,7 +272,26 @@ fn key(filter: &Filter, wasm: &[u8], configs: &[Vec<u8>], grants: &Grants) -> Ke
     Key::new(texts.chain(fixed).chain(configs.iter().map(Vec::as_slice)))
 }
 
-fn slot(config: &Config, started: &[Started], route: usize, entry: &ChainEntry) -> Slot {
+/// What connections of TCP listeners go through.
+fn tcp(config: &Config, started: &[Started]) -> HashMap<String, Arc<LiveTcp>> {
+    let targets = config.listeners.iter().filter_map(|listener| {
+        let ListenerProtocol::Tcp(target) = &listener.protocol else {
+            return None;
+        };
+        let chain = target.chain.iter();
+        let slots = chain.map(|entry| slot(config, started, None, entry));
+        let live = LiveTcp {
+            plan: Arc::new(Plan::new(slots.collect())),
+            upstream: target.upstream,
+            target: config.upstreams[usize::from(target.upstream.0)].clone(),
+        };
+        Some((listener.name.clone(), Arc::new(live)))
+    });
+    targets.collect()
+}
+
+/// `route`: whose overrides apply, by index.
+fn slot(config: &Config, started: &[Started], route: Option<usize>, entry: &ChainEntry) -> Slot {
     let index = usize::from(entry.filter.0);
     let filter = &config.filters[index];
     let Started { pool, roots } = &started[index];
@@ -284,7 +306,9 @@ fn slot(config: &Config, started: &[Started], route: usize, entry: &ChainEntry) 
     Slot {
         filter: entry.filter,
         pool: pool.clone(),
-        root: roots.get(&route).copied().unwrap_or(0),
+        root: route
+            .and_then(|route| roots.get(&route).copied())
+            .unwrap_or(0),
         reroute: entry.reroute,
         hold: filter.hold,
         on_fault: filter.on_fault,

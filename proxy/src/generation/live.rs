@@ -1,9 +1,10 @@
 //! A generation as the request path uses it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use portcullis_config::Config;
-use portcullis_config::model::{Respond, UpstreamId};
+use portcullis_config::model::{Respond, Upstream, UpstreamId};
 
 use crate::access_log::AccessLog;
 use crate::chain::Plan;
@@ -19,6 +20,8 @@ pub struct Generation {
     pub router: Router,
     /// By route id.
     pub routes: Vec<Arc<LiveRoute>>,
+    /// By listener name.
+    pub(super) tcp: HashMap<String, Arc<LiveTcp>>,
     pub upstreams: Arc<Upstreams>,
     pub(super) upstream_metrics: Vec<Arc<UpstreamMetrics>>,
     pub(super) upstream_names: Vec<Arc<str>>,
@@ -37,6 +40,15 @@ pub struct LiveRoute {
     pub metrics: Arc<RouteMetrics>,
 }
 
+/// What connections of a TCP listener go through, ready to serve.
+#[derive(Debug)]
+pub struct LiveTcp {
+    pub plan: Arc<Plan>,
+    pub upstream: UpstreamId,
+    /// The same, as configured.
+    pub target: Upstream,
+}
+
 /// Where a route's requests end.
 #[derive(Clone, Debug)]
 pub enum LiveTarget {
@@ -45,6 +57,27 @@ pub enum LiveTarget {
 }
 
 impl Generation {
+    /// The target of a TCP listener.
+    pub fn tcp(&self, listener: &str) -> Option<&Arc<LiveTcp>> {
+        self.tcp.get(listener)
+    }
+
+    /// Whether a TCP connection that began with `before` would run on the same plugins to the same endpoints if it began
+    /// now. `chosen`: the upstream that a plugin of it chose.
+    pub fn continues(&self, listener: &str, before: &LiveTcp, chosen: Option<&Upstream>) -> bool {
+        let Some(now) = self.tcp(listener) else {
+            return false;
+        };
+        let same_target = match chosen {
+            None => before.target == now.target,
+            Some(chosen) => {
+                let id = self.upstreams.id(&chosen.name);
+                id.and_then(|id| self.upstreams.upstream(id)) == Some(chosen)
+            }
+        };
+        same_target && before.plan.is_same(&now.plan)
+    }
+
     pub fn upstream_name(&self, id: UpstreamId) -> Arc<str> {
         self.upstream_names[usize::from(id.0)].clone()
     }

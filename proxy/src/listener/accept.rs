@@ -14,7 +14,7 @@ use tokio::time::sleep;
 
 use super::connection::Service;
 use super::refusal::{RefusedSink, connection_reason};
-use super::state::ListenerState;
+use super::state::{ListenerState, Permit};
 use crate::workers::Workers;
 
 /// Connections the system completes before they are accepted; it may cut this down to its own limit (somaxconn).
@@ -64,6 +64,21 @@ fn open(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     Ok(socket.into())
 }
 
+/// What a listener does with its connections: a copy serves one of them.
+pub trait Handler: Clone + Send + 'static {
+    fn listener(&self) -> &Arc<ListenerState>;
+
+    fn refused(&self) -> &dyn RefusedSink;
+
+    /// Serves one connection until its end, and keeps its place until then. Runs on a worker.
+    fn run(
+        self,
+        stream: std::net::TcpStream,
+        peer: SocketAddr,
+        permit: Permit,
+    ) -> impl Future<Output = ()> + Send;
+}
+
 /// Accepts connections until `shutdown` turns true, and gives them to the workers in turn.
 ///
 /// It then closes the socket and returns at once. Connections go on by themselves: those without a request in progress
@@ -78,19 +93,32 @@ pub async fn serve<SV>(
     workers: Arc<Workers>,
     proxy: Arc<HttpProxy<SV>>,
     refused: Arc<dyn RefusedSink>,
-    mut shutdown: ShutdownWatch,
+    shutdown: ShutdownWatch,
 ) -> io::Result<()>
 where
     SV: ProxyHttp + Send + Sync + 'static,
     SV::CTX: Send + Sync,
 {
-    let socket = TcpListener::from_std(socket)?;
     let service = Service {
         listener: state,
         proxy,
         refused,
         shutdown: shutdown.clone(),
     };
+    accept(socket, service, workers, shutdown).await
+}
+
+/// As [`serve`], for whatever is to be done with connections.
+///
+/// # Errors
+/// When the socket cannot be used at all.
+pub async fn accept(
+    socket: std::net::TcpListener,
+    service: impl Handler,
+    workers: Arc<Workers>,
+    mut shutdown: ShutdownWatch,
+) -> io::Result<()> {
+    let socket = TcpListener::from_std(socket)?;
     let mut pause = PAUSE_MIN;
     let mut turn = 0_usize;
     loop {
@@ -107,7 +135,7 @@ where
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
-                let listener = &service.listener.config.name;
+                let listener = &service.listener().config.name;
                 tracing::error!(listener, %error, pause_ms = pause.as_millis() as u64, "cannot accept connections");
                 // Still to be ended at once by a shutdown.
                 tokio::select! {
@@ -120,19 +148,16 @@ where
     }
 }
 
-fn admit<SV>(
-    service: &Service<SV>,
+fn admit(
+    service: &impl Handler,
     stream: TcpStream,
     peer: SocketAddr,
     worker: &tokio::runtime::Handle,
-) where
-    SV: ProxyHttp + Send + Sync + 'static,
-    SV::CTX: Send + Sync,
-{
-    let Some(permit) = service.listener.admit() else {
+) {
+    let Some(permit) = service.listener().admit() else {
         service
-            .refused
-            .connection_refused(&service.listener, connection_reason::LIMIT);
+            .refused()
+            .connection_refused(service.listener(), connection_reason::LIMIT);
         return;
     };
     // Heads and bodies are gathered before they are written, so there is nothing for the system to wait for.

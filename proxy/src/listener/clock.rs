@@ -12,13 +12,13 @@ use tokio::time::{Instant, Sleep, sleep_until};
 /// It is not touched while deadlines move into the future: it fires at an old one, is set anew, and sleeps on. So a busy
 /// connection does not register a timer with every request.
 #[derive(Debug, Default)]
-pub(super) struct Alarm {
+pub(crate) struct Alarm {
     sleep: Option<Pin<Box<Sleep>>>,
 }
 
 impl Alarm {
     /// Ready once `deadline` has passed; else the task is woken when it does.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
         let sleep = self
             .sleep
             .get_or_insert_with(|| Box::pin(sleep_until(deadline)));

@@ -18,6 +18,7 @@ use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::server::TlsStream;
 
+use super::accept::Handler;
 use super::farewell::{Ending, Linger, farewell};
 use super::guard::{Guard, Protocol};
 use super::preface::{self, Opening};
@@ -163,13 +164,20 @@ impl<SV> Clone for Service<SV> {
     }
 }
 
-impl<SV> Service<SV>
+impl<SV> Handler for Service<SV>
 where
     SV: ProxyHttp + Send + Sync + 'static,
     SV::CTX: Send + Sync,
 {
-    /// Serves one connection until its end. Runs on a worker.
-    pub(super) async fn run(self, stream: std::net::TcpStream, peer: SocketAddr, permit: Permit) {
+    fn listener(&self) -> &Arc<ListenerState> {
+        &self.listener
+    }
+
+    fn refused(&self) -> &dyn RefusedSink {
+        &*self.refused
+    }
+
+    async fn run(self, stream: std::net::TcpStream, peer: SocketAddr, permit: Permit) {
         let permit = Arc::new(permit);
         // Either fails only for a socket that is dead already.
         let Ok(stream) = TcpStream::from_std(stream) else {
@@ -179,7 +187,8 @@ where
             return;
         };
         let socket = preface::Socket::of(&stream, peer, local);
-        let Some((transport, tls, over_h2)) = self.secure(stream).await else {
+        let secured = secure(&self.listener, &*self.refused, stream).await;
+        let Some((transport, tls, over_h2)) = secured else {
             return;
         };
         let connection = Arc::new(Connection::new(
@@ -216,27 +225,9 @@ where
             } => {}
         }
     }
+}
 
-    /// The TLS handshake, where the listener has TLS. The last value says whether HTTP/2 was agreed on.
-    async fn secure(&self, stream: TcpStream) -> Option<(Transport, Option<TlsInfo>, bool)> {
-        let Some(acceptor) = &self.listener.tls else {
-            return Some((Transport::Tcp(stream), None, false));
-        };
-        let reason = match timeout(TLS_HANDSHAKE_MAX, acceptor.accept(stream)).await {
-            Ok(Ok(stream)) => {
-                let (info, over_h2) = tls_info(&stream);
-                return Some((Transport::Tls(Box::new(stream)), Some(info), over_h2));
-            }
-            Ok(Err(error)) => {
-                tracing::debug!(listener = self.listener.config.name, %error, "TLS handshake failed");
-                connection_reason::TLS_HANDSHAKE
-            }
-            Err(_) => connection_reason::TLS_TIMEOUT,
-        };
-        self.refused.connection_refused(&self.listener, reason);
-        None
-    }
-
+impl<SV> Service<SV> {
     /// Tells the protocol, from what ALPN agreed on and from the first bytes. `None`: the connection has been closed.
     async fn open(
         &self,
@@ -274,6 +265,31 @@ where
         .await;
         None
     }
+}
+
+/// The TLS handshake, where the listener has TLS. The last value says whether HTTP/2 was agreed on. `None`: it failed, and
+/// was counted.
+pub(crate) async fn secure(
+    listener: &ListenerState,
+    refused: &dyn RefusedSink,
+    stream: TcpStream,
+) -> Option<(Transport, Option<TlsInfo>, bool)> {
+    let Some(acceptor) = &listener.tls else {
+        return Some((Transport::Tcp(stream), None, false));
+    };
+    let reason = match timeout(TLS_HANDSHAKE_MAX, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => {
+            let (info, over_h2) = tls_info(&stream);
+            return Some((Transport::Tls(Box::new(stream)), Some(info), over_h2));
+        }
+        Ok(Err(error)) => {
+            tracing::debug!(listener = listener.config.name, %error, "TLS handshake failed");
+            connection_reason::TLS_HANDSHAKE
+        }
+        Err(_) => connection_reason::TLS_TIMEOUT,
+    };
+    refused.connection_refused(listener, reason);
+    None
 }
 
 fn tls_info(stream: &TlsStream<TcpStream>) -> (TlsInfo, bool) {

@@ -23,14 +23,14 @@ const LINGER_BYTES_MAX: u64 = 16 << 20;
 
 /// Whether the client may be sending what nobody reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Linger {
+pub(crate) enum Linger {
     Yes,
     No,
 }
 
 /// How TLS is to be ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ending {
+pub(crate) enum Ending {
     /// With its own word that this was all.
     Orderly,
     /// Without: a response may have been cut off, and the client has to know (RFC 9112, 9.8).
@@ -39,7 +39,7 @@ pub(super) enum Ending {
 
 /// Sends `rest`, ends this side, and waits a bounded while for the other where it may be sending. `_until_then` is kept as
 /// long.
-pub(super) async fn farewell(
+pub(crate) async fn farewell(
     mut transport: Transport,
     rest: Bytes,
     ending: Ending,

@@ -20,7 +20,11 @@ mod state;
 pub mod tls;
 mod transport;
 
-pub use accept::{bind, serve};
+pub use accept::{Handler, accept, bind, serve};
+pub(crate) use clock::Alarm;
+pub(crate) use connection::secure;
 pub use connection::{Connection, TlsInfo, current};
+pub(crate) use farewell::{Ending, Linger, farewell};
 pub use refusal::{Refusal, RefusedIn, RefusedRequest, RefusedSink};
-pub use state::ListenerState;
+pub use state::{ListenerState, Permit};
+pub(crate) use transport::Transport;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use pingora_core::apps::HttpServerOptions;
 use pingora_core::protocols::http::v2::server::H2Options;
 use portcullis_config::Problem;
-use portcullis_config::model::{Listener, ListenerLimits};
+use portcullis_config::model::{Listener, ListenerLimits, ListenerProtocol};
 use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
 
@@ -57,7 +57,7 @@ impl ListenerState {
         let tls = config
             .tls
             .as_ref()
-            .map(tls::server_config)
+            .map(|tls| tls::server_config(tls, config.protocol == ListenerProtocol::Http))
             .transpose()?
             .map(TlsAcceptor::from);
         let mut http = HttpServerOptions::default();
@@ -111,7 +111,7 @@ impl ListenerState {
 }
 
 /// One open connection: the place is free again when this is dropped.
-pub(super) struct Permit(Arc<ListenerState>);
+pub struct Permit(Arc<ListenerState>);
 
 impl Drop for Permit {
     fn drop(&mut self) {

@@ -16,14 +16,14 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-/// TLS 1.2 and 1.3, HTTP/2 and HTTP/1.1 by ALPN, the certificate by SNI (the first for names that none has).
+/// TLS 1.2 and 1.3, HTTP/2 and HTTP/1.1 by ALPN (nothing by ALPN where no HTTP is spoken), the certificate by SNI (the first for names that none has).
 ///
 /// A certificate that has expired, or is not valid yet, is a warning in the log: serving it is still better than not
 /// serving.
 ///
 /// # Errors
 /// What is wrong with a certificate or key, at its place in the file.
-pub fn server_config(tls: &ListenerTls) -> Result<Arc<ServerConfig>, Problem> {
+pub fn server_config(tls: &ListenerTls, speaks_http: bool) -> Result<Arc<ServerConfig>, Problem> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let mut names = Names::default();
     for certificate in &tls.certificates {
@@ -36,7 +36,9 @@ pub fn server_config(tls: &ListenerTls) -> Result<Arc<ServerConfig>, Problem> {
         ));
     };
     let mut config = protocols(provider).with_cert_resolver(Arc::new(names));
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    if speaks_http {
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    }
     let no_ticketer = |error| {
         first
             .at

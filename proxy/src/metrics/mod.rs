@@ -6,6 +6,7 @@
 mod endpoint;
 mod guest;
 mod guest_name;
+mod listener;
 mod names;
 mod sample;
 mod subject;
@@ -22,10 +23,10 @@ use prometheus::{IntCounter, IntCounterVec, Opts, Registry, TextEncoder};
 
 pub use endpoint::serve;
 pub use guest::GuestMetrics;
+pub use listener::{ConnectionEnd, ListenerMetrics};
 pub use sample::Label;
 pub use subject::{
-    CalloutResult, FaultKind, FilterMetrics, ListenerMetrics, Phase, RefusedCall, RouteMetrics,
-    UpstreamMetrics,
+    CalloutResult, FaultKind, FilterMetrics, Phase, RefusedCall, RouteMetrics, UpstreamMetrics,
 };
 
 use sample::{Counts, label};
@@ -199,6 +200,10 @@ impl Metrics {
             names::CONNECTIONS.family(listeners(ListenerMetrics::connections)),
             names::CONNECTIONS_ACCEPTED.family(listeners(ListenerMetrics::accepted)),
             names::CONNECTIONS_REFUSED.family(listeners(ListenerMetrics::connections_refused)),
+            names::TCP_CONNECTIONS.family(listeners(ListenerMetrics::tcp_connections)),
+            names::TCP_CONNECTION_DURATION.family(listeners(|listener, _| listener.durations())),
+            names::TCP_RECEIVED.family(listeners(ListenerMetrics::tcp_received)),
+            names::TCP_SENT.family(listeners(ListenerMetrics::tcp_sent)),
             names::UPSTREAM_CONNECT_FAILURES.family(upstreams(UpstreamMetrics::connect_failures)),
             names::DNS_FAILURES.family(upstreams(UpstreamMetrics::dns_failures)),
             names::RELOADS.family(self.reloads.samples(&[], "result")),

@@ -106,6 +106,22 @@ pub(super) const CONNECTIONS_REFUSED: Name = Name::counter(
     "portcullis_connections_refused_total",
     "Client connections closed at once because a listener was at its limit.",
 );
+pub(super) const TCP_CONNECTIONS: Name = Name::counter(
+    "portcullis_tcp_connections_total",
+    "Connections of a TCP listener that ended, by the reason.",
+);
+pub(super) const TCP_CONNECTION_DURATION: Name = Name::histogram(
+    "portcullis_tcp_connection_duration_seconds",
+    "Time from the acceptance of a TCP connection to its end.",
+);
+pub(super) const TCP_RECEIVED: Name = Name::counter(
+    "portcullis_tcp_received_bytes_total",
+    "Bytes that clients of a TCP listener sent.",
+);
+pub(super) const TCP_SENT: Name = Name::counter(
+    "portcullis_tcp_sent_bytes_total",
+    "Bytes sent to clients of a TCP listener.",
+);
 pub(super) const UPSTREAM_CONNECT_FAILURES: Name = Name::counter(
     "portcullis_upstream_connect_failures_total",
     "Connections to an upstream's endpoints that could not be opened.",

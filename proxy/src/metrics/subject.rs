@@ -55,6 +55,10 @@ label! {
         Grpc = "grpc",
         Tick = "tick",
         Queue = "queue",
+        NewConnection = "new_connection",
+        DownstreamData = "downstream_data",
+        UpstreamData = "upstream_data",
+        ConnectionClose = "connection_close",
     }
 }
 
@@ -344,54 +348,6 @@ impl UpstreamMetrics {
     }
 }
 
-/// Metrics of a listener.
-#[derive(Debug)]
-pub struct ListenerMetrics {
-    open: AtomicI64,
-    accepted: AtomicU64,
-    refused: AtomicU64,
-}
-
-impl Subject for ListenerMetrics {
-    fn new(_: &str) -> Self {
-        Self {
-            open: AtomicI64::new(0),
-            accepted: AtomicU64::new(0),
-            refused: AtomicU64::new(0),
-        }
-    }
-}
-
-impl ListenerMetrics {
-    /// A connection was taken; [`ListenerMetrics::closed`] must follow.
-    pub fn opened(&self) {
-        self.open.fetch_add(1, Ordering::Relaxed);
-        self.accepted.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub fn closed(&self) {
-        self.open.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    /// A connection was closed at once, at the limit.
-    pub fn refused(&self) {
-        self.refused.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn connections(&self, name: &str) -> Vec<Metric> {
-        let open = self.open.load(Ordering::Relaxed);
-        vec![sample::gauge(&[("listener", name)], open)]
-    }
-
-    pub(super) fn accepted(&self, name: &str) -> Vec<Metric> {
-        vec![counted("listener", name, &self.accepted)]
-    }
-
-    pub(super) fn connections_refused(&self, name: &str) -> Vec<Metric> {
-        vec![counted("listener", name, &self.refused)]
-    }
-}
-
-fn counted(label: &str, name: &str, count: &AtomicU64) -> Metric {
+pub(super) fn counted(label: &str, name: &str, count: &AtomicU64) -> Metric {
     sample::counter(&[(label, name)], count.load(Ordering::Relaxed))
 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
+use portcullis_config::model::{Listener, ListenerProtocol};
 use portcullis_config::{Config, Options, Problem, Problems};
+use tokio::sync::watch;
 
 use crate::access_log::AccessLog;
 use crate::generation::{Built, Generation};
@@ -39,6 +41,8 @@ pub struct Control {
     pub file: PathBuf,
     pub built: Arc<Built>,
     pub current: Arc<ArcSwap<Generation>>,
+    /// Its number; changed after it.
+    pub changes: watch::Sender<u64>,
     number: AtomicU64,
 }
 
@@ -56,6 +60,7 @@ impl Control {
             file,
             built,
             current,
+            changes: watch::Sender::new(1),
             number: AtomicU64::new(1),
         })
     }
@@ -92,6 +97,7 @@ impl Control {
         crate::cli::logging::set_level(generation.config.observability.log_level);
         let generation = Arc::new(generation);
         self.current.store(generation.clone());
+        self.changes.send_replace(number);
         let metrics = &self.built.services.metrics;
         metrics.set_generation(number);
         metrics.retain(&names(&generation.config));
@@ -149,7 +155,7 @@ fn unchanged_addresses(before: &Config, after: &Config) -> Result<(), Problems> 
             .listeners
             .iter()
             .find(|known| known.name == listener.name);
-        if known != Some(listener) {
+        if !known.is_some_and(|known| is_same_place(known, listener)) {
             let message = format!(
                 "listener \"{}\" was changed or added while running",
                 listener.name
@@ -196,6 +202,17 @@ fn unchanged_addresses(before: &Config, after: &Config) -> Result<(), Problems> 
     } else {
         Err(Problems(problems))
     }
+}
+
+/// Where a TCP listener leads is taken up by a reload, everything else of a listener is not.
+fn is_same_place(before: &Listener, after: &Listener) -> bool {
+    let mut before = before.clone();
+    if let (ListenerProtocol::Tcp(_), ListenerProtocol::Tcp(_)) =
+        (&before.protocol, &after.protocol)
+    {
+        before.protocol.clone_from(&after.protocol);
+    }
+    before == *after
 }
 
 fn names(config: &Config) -> Names<'_> {

@@ -157,9 +157,12 @@ async fn clear_text_on_a_tls_port() {
 }
 
 fn problem(certificate: Certificate) -> String {
-    let problem = tls::server_config(&ListenerTls {
-        certificates: vec![certificate],
-    })
+    let problem = tls::server_config(
+        &ListenerTls {
+            certificates: vec![certificate],
+        },
+        true,
+    )
     .expect_err("a problem");
     assert_eq!(problem.file, "test");
     problem.message
@@ -169,9 +172,12 @@ fn problem(certificate: Certificate) -> String {
 fn certificates_and_keys_are_checked() {
     let ((_, good), (_, other)) = (certificate(&["a.example"]), certificate(&["b.example"]));
     assert!(
-        tls::server_config(&ListenerTls {
-            certificates: vec![good.clone(), other.clone()]
-        })
+        tls::server_config(
+            &ListenerTls {
+                certificates: vec![good.clone(), other.clone()]
+            },
+            true
+        )
         .is_ok()
     );
     let at = || Location::whole(Path::new("test"));

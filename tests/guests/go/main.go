@@ -46,6 +46,8 @@ type plugin struct {
 }
 
 type script struct {
+	// Streams are TCP connections; else they are exchanges.
+	Tcp    bool            `json:"tcp"`
 	TickMs uint32          `json:"tick_ms"`
 	On     map[string][]op `json:"on"`
 }
@@ -94,7 +96,14 @@ func (p *plugin) OnQueueReady(queue uint32) {
 }
 
 func (p *plugin) NewHttpContext(id uint32) types.HttpContext {
+	if p.script.Tcp {
+		return nil
+	}
 	return &stream{id: id, plugin: p}
+}
+
+func (p *plugin) NewTcpContext(id uint32) types.TcpContext {
+	return &connection{stream{id: id, plugin: p}}
 }
 
 func (p *plugin) scope() *scope {
@@ -141,6 +150,11 @@ func (s *stream) run(event string, size int, end bool) types.Action {
 }
 
 func (s *stream) resume() {
+	if s.plugin.script.Tcp {
+		// The SDK continues the client's direction only.
+		check(proxywasm.ContinueTcpStream())
+		return
+	}
 	resume := proxywasm.ResumeHttpRequest
 	if s.response {
 		resume = proxywasm.ResumeHttpResponse

@@ -56,6 +56,16 @@ func (s *scope) one(o op) step {
 		if s.end {
 			return s.all(ops)
 		}
+	case "if_body":
+		if text, ops := o.branch(); bytes.Contains(s.body(), []byte(text)) {
+			return s.all(ops)
+		}
+	case "gather":
+		var size int
+		o.into(&size)
+		return step(len(s.body()) < size)
+	case "close":
+		o.shut()
 	case "buffer":
 		return step(!s.end)
 	case "pause":
@@ -129,11 +139,7 @@ func (s *scope) plain(o op) {
 }
 
 func (s *scope) changeBody(o op) {
-	type change struct{ replace, prepend, append func([]byte) error }
-	body := change{proxywasm.ReplaceHttpRequestBody, proxywasm.PrependHttpRequestBody, proxywasm.AppendHttpRequestBody}
-	if s.response {
-		body = change{proxywasm.ReplaceHttpResponseBody, proxywasm.PrependHttpResponseBody, proxywasm.AppendHttpResponseBody}
-	}
+	body := s.visible()
 	switch o.name {
 	case "append":
 		check(body.append([]byte(o.text())))
@@ -313,11 +319,7 @@ func (s *scope) call(o op) {
 }
 
 func (s *scope) body() []byte {
-	read := proxywasm.GetHttpRequestBody
-	if s.response {
-		read = proxywasm.GetHttpResponseBody
-	}
-	body, err := read(0, math.MaxInt32)
+	body, err := s.visible().get(0, math.MaxInt32)
 	if err == types.ErrorStatusNotFound {
 		return nil
 	}
@@ -326,6 +328,10 @@ func (s *scope) body() []byte {
 }
 
 func (s *scope) tell(name, value string) {
+	if s.plugin.script.Tcp {
+		proxywasm.LogInfo(name + "=" + value)
+		return
+	}
 	check(s.headers.replace(name, value))
 }
 

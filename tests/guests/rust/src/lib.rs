@@ -12,10 +12,10 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::{Action, ContextType, LogLevel};
+use proxy_wasm::traits::{Context, HttpContext, RootContext, StreamContext};
+use proxy_wasm::types::{Action, ContextType, LogLevel, PeerType};
 
-use op::{Event, Script};
+use op::{Event, Half, Script};
 use run::Scope;
 
 proxy_wasm::main! {{
@@ -131,11 +131,12 @@ impl RootContext for Root {
             let mut scope = Scope::root(&self.plugin, stream);
             scope.direction = direction;
             scope.run(Event::Woken);
-            match direction {
-                Direction::Request => proxy_wasm::hostcalls::resume_http_request(),
-                Direction::Response => proxy_wasm::hostcalls::resume_http_response(),
-            }
-            .unwrap_or_else(|status| log::error!("resume: {status:?}"));
+            let half = match direction {
+                Direction::Request => Half::Request,
+                Direction::Response => Half::Response,
+            };
+            let tcp = self.plugin.script.borrow().tcp;
+            run::resume(tcp, half);
         }
     }
 
@@ -155,12 +156,27 @@ impl RootContext for Root {
         }))
     }
 
+    fn create_stream_context(&self, id: u32) -> Option<Box<dyn StreamContext>> {
+        Some(Box::new(Stream {
+            id,
+            plugin: Rc::clone(&self.plugin),
+            asked: String::new(),
+            direction: Direction::Request,
+            calls: Cell::new(0),
+        }))
+    }
+
     fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::HttpContext)
+        let tcp = self.plugin.script.borrow().tcp;
+        Some(if tcp {
+            ContextType::StreamContext
+        } else {
+            ContextType::HttpContext
+        })
     }
 }
 
-/// One exchange, seen by one plugin.
+/// One exchange or connection, seen by one plugin.
 struct Stream {
     id: u32,
     plugin: Rc<Plugin>,
@@ -249,6 +265,34 @@ impl HttpContext for Stream {
 
     fn on_http_response_trailers(&mut self, count: usize) -> Action {
         self.run(Event::ResponseTrailers, count, true)
+    }
+
+    fn on_log(&mut self) {
+        self.run(Event::Log, 0, true);
+    }
+}
+
+impl StreamContext for Stream {
+    fn on_new_connection(&mut self) -> Action {
+        self.run(Event::NewConnection, 0, false)
+    }
+
+    fn on_downstream_data(&mut self, size: usize, end: bool) -> Action {
+        self.direction = Direction::Request;
+        self.run(Event::DownstreamData, size, end)
+    }
+
+    fn on_upstream_data(&mut self, size: usize, end: bool) -> Action {
+        self.direction = Direction::Response;
+        self.run(Event::UpstreamData, size, end)
+    }
+
+    fn on_downstream_close(&mut self, peer: PeerType) {
+        self.run(Event::DownstreamClose, peer as usize, true);
+    }
+
+    fn on_upstream_close(&mut self, peer: PeerType) {
+        self.run(Event::UpstreamClose, peer as usize, true);
     }
 
     fn on_log(&mut self) {

@@ -8,6 +8,9 @@ use serde::Deserialize;
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Script {
+    /// Its streams are TCP connections; else they are exchanges.
+    #[serde(default)]
+    pub(crate) tcp: bool,
     /// Period of `proxy_on_tick`, in milliseconds; none without it.
     pub(crate) tick_ms: Option<u64>,
     #[serde(default)]
@@ -31,6 +34,12 @@ pub(crate) enum Event {
     ResponseHeaders,
     ResponseBody,
     ResponseTrailers,
+    NewConnection,
+    DownstreamData,
+    UpstreamData,
+    /// `Size` tells who closed: 1 this proxy, 2 the other side.
+    DownstreamClose,
+    UpstreamClose,
     /// Each answered callout.
     CallResponse,
     /// The last outstanding callout of a stream was answered; runs after its `CallResponse`.
@@ -62,7 +71,8 @@ pub(crate) enum Map {
 }
 
 /// One step. Where an operation names a header to write to (`to`), it goes to the current map: that of the callback,
-/// or the one chosen by `map`.
+/// or the one chosen by `map`. A TCP connection has none: there it is a line of log, `name=value`. `request` and
+/// `response` are the client's and the origin's direction there.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Op {
@@ -96,6 +106,10 @@ pub(crate) enum Op {
     Upper,
     /// The callback's size argument.
     Size(String),
+    /// Pauses until this many bytes are visible.
+    Gather(usize),
+    /// Only when the visible body contains the text.
+    IfBody(String, Vec<Self>),
     /// A reply if the visible body contains the text.
     ReplyIfBody(String, u32),
 

@@ -24,6 +24,7 @@ pub(crate) struct Scope<'a> {
     pub(crate) end: bool,
     pub(crate) queue: u32,
     pub(crate) failed: bool,
+    tcp: bool,
     map: MapType,
     event: Event,
 }
@@ -46,6 +47,7 @@ impl<'a> Scope<'a> {
             end: true,
             queue: 0,
             failed: false,
+            tcp: plugin.script.borrow().tcp,
             map: MapType::HttpRequestHeaders,
             event: Event::Tick,
         }
@@ -84,10 +86,14 @@ impl<'a> Scope<'a> {
             Op::If(name, value, ops) if self.header(name).as_deref() == Some(value) => {
                 return self.all(ops);
             }
-            Op::When(..) | Op::AtEnd(_) | Op::If(..) => {}
+            Op::IfBody(text, ops) if contains(&self.body(), text.as_bytes()) => {
+                return self.all(ops);
+            }
+            Op::When(..) | Op::AtEnd(_) | Op::If(..) | Op::IfBody(..) => {}
 
             Op::Buffer if self.end => {}
-            Op::Buffer | Op::Pause => return Step::Pause,
+            Op::Gather(bytes) if self.body().len() >= *bytes => {}
+            Op::Buffer | Op::Gather(_) | Op::Pause => return Step::Pause,
             Op::ReplyIfBody(text, status) => {
                 if contains(&self.body(), text.as_bytes()) {
                     return reply(&Reply {
@@ -105,8 +111,8 @@ impl<'a> Scope<'a> {
                     .push((self.context, self.direction));
                 return Step::Pause;
             }
-            Op::Resume(half) => resume(*half),
-            Op::Close(half) => close(*half),
+            Op::Resume(half) => resume(self.tcp, *half),
+            Op::Close(half) => close(self.tcp, *half),
             Op::Call(call) => self.call(call),
 
             Op::Fail => self.failed = true,
@@ -307,6 +313,9 @@ impl<'a> Scope<'a> {
     }
 
     fn tell(&self, name: &str, value: &str) {
+        if self.tcp {
+            return hostcalls::log(LogLevel::Info, &format!("{name}={value}")).unwrap();
+        }
         hostcalls::set_map_value(self.map, name, Some(value)).unwrap();
     }
 
@@ -321,9 +330,11 @@ impl<'a> Scope<'a> {
     }
 
     fn buffer(&self) -> BufferType {
-        match self.direction {
-            Direction::Request => BufferType::HttpRequestBody,
-            Direction::Response => BufferType::HttpResponseBody,
+        match (self.tcp, self.direction) {
+            (false, Direction::Request) => BufferType::HttpRequestBody,
+            (false, Direction::Response) => BufferType::HttpResponseBody,
+            (true, Direction::Request) => BufferType::DownstreamData,
+            (true, Direction::Response) => BufferType::UpstreamData,
         }
     }
 }
@@ -342,18 +353,24 @@ fn reply(reply: &Reply) -> Step {
     Step::Pause
 }
 
-fn resume(half: Half) {
-    match half {
-        Half::Request => hostcalls::resume_http_request().unwrap(),
-        Half::Response => hostcalls::resume_http_response().unwrap(),
+pub(crate) fn resume(tcp: bool, half: Half) {
+    match (tcp, half) {
+        (false, Half::Request) => hostcalls::resume_http_request(),
+        (false, Half::Response) => hostcalls::resume_http_response(),
+        (true, Half::Request) => hostcalls::resume_downstream(),
+        (true, Half::Response) => hostcalls::resume_upstream(),
     }
+    .unwrap();
 }
 
-fn close(half: Half) {
-    match half {
-        Half::Request => hostcalls::reset_http_request().unwrap(),
-        Half::Response => hostcalls::reset_http_response().unwrap(),
+fn close(tcp: bool, half: Half) {
+    match (tcp, half) {
+        (false, Half::Request) => hostcalls::reset_http_request(),
+        (false, Half::Response) => hostcalls::reset_http_response(),
+        (true, Half::Request) => hostcalls::close_downstream(),
+        (true, Half::Response) => hostcalls::close_upstream(),
     }
+    .unwrap();
 }
 
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {
