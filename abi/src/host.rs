@@ -49,6 +49,8 @@ pub enum HostAction {
         root: ContextId,
         period: Option<Duration>,
     },
+    /// The VM was stopped, and a root of it is not done: call [`Vm::give_up`] on the VM's worker after `time_max`.
+    AwaitDone { time_max: Duration },
     /// Call [`Vm::on_queue_ready`] on `consumer`'s worker; drop it where the VM is gone.
     QueueReady {
         consumer: Weak<Vm>,

@@ -133,3 +133,6 @@ pub const FAULT_MESSAGE_BYTES_MAX: usize = 8 << 10;
 
 /// Buffer kept between hostcalls for answers; a larger one is given back.
 pub(crate) const SCRATCH_KEPT_BYTES: usize = 64 << 10;
+
+/// How long a root of a stopped VM may take from its `proxy_on_done` to its `proxy_done`.
+pub(crate) const DONE_TIME_MAX: Duration = Duration::from_secs(30);

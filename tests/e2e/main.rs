@@ -28,6 +28,7 @@ mod replies;
 mod routes;
 mod sdk_bodies;
 mod sdk_callouts;
+mod sdk_endings;
 mod sdk_grpc;
 mod sdk_headers;
 mod sdk_state;

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::call::{Answer, Call};
 use crate::host::HostAction;
-use crate::vm::ContextId;
+use crate::vm::{ContextId, Effective};
 use crate::wire::types::Status;
 
 pub(super) fn proxy_get_current_time_nanoseconds(call: &mut Call<'_>, time_out: u32) -> Answer {
@@ -38,9 +38,18 @@ pub(super) fn proxy_set_effective_context(call: &mut Call<'_>, context: u32) -> 
     }
 }
 
-/// A root context is not waited for when its VM is retired, so there is nothing to end. The specification has NotFound
-/// here, on which the Rust SDK aborts.
+/// A root that answered in `proxy_on_done` that it is not done is done now. Elsewhere there is nothing to end: the
+/// specification has NotFound for that, on which the Rust SDK aborts.
 #[allow(clippy::unnecessary_wraps, reason = "the table's shape")]
-pub(super) fn proxy_done(_: &mut Call<'_>) -> Answer {
+pub(super) fn proxy_done(call: &mut Call<'_>) -> Answer {
+    let state = call.state_mut();
+    if let Effective {
+        root: Some(root),
+        stream: None,
+    } = state.effective
+        && !state.done.contains(&root)
+    {
+        state.done.push(root);
+    }
     Ok(())
 }

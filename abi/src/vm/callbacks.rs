@@ -7,6 +7,7 @@ use std::sync::Arc;
 use wasmtime::{TypedFunc, WasmParams};
 
 use super::exports::{Exports, OnHeaders};
+use super::retire::Retirement;
 use super::{Context, ContextId, Entry, Fault, Vm};
 use crate::host::HostAction;
 use crate::stream::SharedStream;
@@ -181,7 +182,7 @@ impl Vm {
             // Returned, to be dropped after the VM is unlocked: the embedder's stream may go with it.
             Ok((
                 live.store.data_mut().contexts.remove(context),
-                live.retiring,
+                matches!(live.retirement, Retirement::Asked),
             ))
         })?;
         if let Some((_stream, true)) = ended {

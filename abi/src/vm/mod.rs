@@ -11,6 +11,7 @@ mod callouts;
 mod context;
 mod exports;
 mod fault;
+mod retire;
 mod start;
 mod state;
 
@@ -29,8 +30,10 @@ use crate::stream::SharedStream;
 pub(crate) use callouts::{Kind as Callout, Unsent};
 use context::Context;
 pub use context::ContextId;
+pub(crate) use context::Effective;
 use exports::Exports;
 pub use fault::{Fault, FaultKind};
+use retire::Retirement;
 pub(crate) use state::State;
 
 /// One instance of a plugin's module.
@@ -43,6 +46,8 @@ pub struct Vm {
     memory: AtomicUsize,
     /// Actions kept until activation; `None` once active.
     kept: Mutex<Option<Vec<HostAction>>>,
+    /// Itself, while it waits for its roots to be done.
+    until_done: Mutex<Option<Arc<Self>>>,
 }
 
 /// The life of a VM; each step consumes the one before.
@@ -60,8 +65,7 @@ struct Live {
     store: Store<State>,
     exports: Exports,
     memory: Memory,
-    /// [`Vm::stop`] was called; the last stream to end ends the roots.
-    retiring: bool,
+    retirement: Retirement,
     /// Roots with a tick, which end with the VM.
     ticking: Vec<ContextId>,
     /// The ABI's name of the callback that runs, or ran last.
@@ -113,6 +117,7 @@ impl Vm {
             alive: AtomicBool::new(false),
             memory: AtomicUsize::new(0),
             kept: Mutex::new(Some(Vec::new())),
+            until_done: Mutex::default(),
         });
         let mut live = start::start(&vm)?;
         let actions = vm.left(&mut live);
@@ -148,24 +153,6 @@ impl Vm {
         self.memory.load(Ordering::Relaxed)
     }
 
-    /// Retires the VM: its ticks end at once; when no stream context is left (now, or with the last
-    /// [`Vm::end_stream`]) each root gets `proxy_on_done` and `proxy_on_delete`, and the memory is freed. A root that
-    /// answers that it is not done is not waited for.
-    pub fn stop(self: &Arc<Self>) {
-        let mut life = self.life.lock();
-        let mut ended = Vec::new();
-        if let Life::Live(live) = &mut *life {
-            live.retiring = true;
-            ended = mem::take(&mut live.ticking);
-        }
-        drop(life);
-        let stopped = ended
-            .into_iter()
-            .map(|root| HostAction::SetTick { root, period: None });
-        self.hand_over(stopped.collect());
-        self.retire_if_idle();
-    }
-
     /// Runs `call` on the guest, with the context of `entry` in effect. `None`: there is no such context (any more).
     ///
     /// # Errors
@@ -196,9 +183,13 @@ impl Vm {
         match call(&mut live, context) {
             Ok(value) => {
                 let actions = self.left(&mut live);
+                let waits = matches!(live.retirement, Retirement::Waiting(_));
                 *life = Life::Live(live);
                 drop(life);
                 self.hand_over(actions);
+                if waits {
+                    self.end_done_roots();
+                }
                 Ok(Some(value))
             }
             Err(error) => {
@@ -227,17 +218,20 @@ impl Vm {
                 live.ticking.extend(period.map(|_| *root));
             }
         }
-        if live.retiring {
-            live.ticking.clear();
-            actions.retain(|action| !matches!(action, HostAction::SetTick { .. }));
-        }
+        let retirement = &live.retirement;
+        live.ticking.retain(|root| retirement.allows_tick(*root));
+        actions.retain(|action| match action {
+            HostAction::SetTick { root, period } => {
+                period.is_none() || retirement.allows_tick(*root)
+            }
+            _ => true,
+        });
         actions
     }
 
     /// The guest is gone: its memory is freed here, its streams are returned to be told.
     fn bury(&self, life: &mut Life, live: Live, fault: Fault) -> Vec<(SharedStream, u16)> {
-        self.alive.store(false, Ordering::Release);
-        self.memory.store(0, Ordering::Relaxed);
+        self.let_go();
         *life = Life::Dead(fault);
         live.store.into_data().contexts.into_streams()
     }
@@ -252,22 +246,6 @@ impl Vm {
         }
         for action in actions {
             self.host.act(self, action);
-        }
-    }
-
-    /// Ends a retiring VM that holds no stream any more.
-    fn retire_if_idle(self: &Arc<Self>) {
-        let mut life = self.life.lock();
-        match &*life {
-            Life::Live(live) if live.retiring && live.store.data().contexts.streams() == 0 => {}
-            Life::Live(_) | Life::Entered | Life::Dead(_) => return,
-        }
-        if let Life::Live(mut live) = mem::replace(&mut *life, Life::Entered) {
-            if let Err(error) = live.end_roots(self.plugin.limits.cpu_per_call) {
-                let fault = Fault::of(&error, live.store.data(), live.callback);
-                tracing::warn!(plugin = self.plugin.name, "while a VM was retired: {fault}");
-            }
-            self.bury(&mut life, *live, Fault::stopped());
         }
     }
 }
@@ -287,19 +265,5 @@ impl Live {
         state.enter(context);
         state.cpu.begin(cpu);
         self.store.set_epoch_deadline(1);
-    }
-
-    fn end_roots(&mut self, cpu: Duration) -> wasmtime::Result<()> {
-        for root in self.store.data().contexts.roots().to_vec() {
-            if let Some(done) = self.exports.done.clone() {
-                self.begin("proxy_on_done", root, cpu);
-                done.call(&mut self.store, root.0)?;
-            }
-            if let Some(delete) = self.exports.delete.clone() {
-                self.begin("proxy_on_delete", root, cpu);
-                delete.call(&mut self.store, root.0)?;
-            }
-        }
-        Ok(())
     }
 }

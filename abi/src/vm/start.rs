@@ -6,6 +6,7 @@ use wasmtime::{Instance, Memory, Store, StoreContextMut, UpdateDeadline};
 
 use super::bounds::thread_time;
 use super::exports::{Exports, find};
+use super::retire::Retirement;
 use super::{Context, Fault, Live, State, Vm};
 
 /// Stands for the callback in faults of instantiation, which includes the wasm start section.
@@ -33,7 +34,7 @@ pub(super) fn start(vm: &Arc<Vm>) -> Result<Live, Fault> {
                 store,
                 exports,
                 memory,
-                retiring: false,
+                retirement: Retirement::None,
                 ticking: Vec::new(),
                 callback,
             })

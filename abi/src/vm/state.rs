@@ -31,6 +31,8 @@ pub(crate) struct State {
     pub(crate) configuring: Option<usize>,
     pub(crate) callouts: Callouts,
     pub(crate) metrics: Vec<Arc<dyn Metric>>,
+    /// Roots that called `proxy_done`, of a VM that is being retired.
+    pub(crate) done: Vec<ContextId>,
     /// Asked for in this callback (or since the start, before activation).
     pub(crate) actions: Vec<HostAction>,
     pub(crate) bounds: Bounds,
@@ -58,6 +60,7 @@ impl State {
             configuring: None,
             callouts: Callouts::default(),
             metrics: Vec::new(),
+            done: Vec::new(),
             actions: Vec::new(),
             bounds: Bounds::new(plugin.limits.memory),
             cpu: CpuMeter::default(),

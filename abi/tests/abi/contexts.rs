@@ -240,7 +240,7 @@ fn a_stopped_vm_waits_for_its_streams_then_ends_its_roots() {
         )
         .on(
             "proxy_on_done",
-            "(call $number (local.get 0)) (i32.const 0)",
+            "(call $number (local.get 0)) (i32.const 1)",
         )
         .on("proxy_on_delete", "(call $number (local.get 0))");
     let bench = Bench::of(&guest);

@@ -104,6 +104,19 @@ impl PoolHost {
         self.ticks.lock().insert(key, task.abort_handle());
     }
 
+    fn await_done(&self, vm: &Arc<Vm>, time_max: Duration) {
+        let weak = Arc::downgrade(vm);
+        self.services.workers.handle(vm.worker()).spawn(async move {
+            tokio::time::sleep(time_max).await;
+            if let Some(vm) = weak.upgrade()
+                && vm.give_up()
+            {
+                let filter = &vm.plugin().name;
+                tracing::warn!(%filter, "a retired filter was not done after {time_max:?}: it was ended");
+            }
+        });
+    }
+
     fn queue_ready(&self, consumer: Weak<Vm>, root: ContextId, queue: u32) {
         let Some(worker) = consumer.upgrade().map(|vm| vm.worker()) else {
             return;
@@ -242,6 +255,7 @@ impl Host for PoolHost {
                 root,
                 queue,
             } => self.queue_ready(consumer, root, queue),
+            HostAction::AwaitDone { time_max } => self.await_done(vm, time_max),
         }
     }
 }

@@ -76,6 +76,12 @@ func (p *plugin) OnPluginStart(int) types.OnPluginStartStatus {
 	return types.OnPluginStartStatus(!scope.failed)
 }
 
+func (p *plugin) OnPluginDone() bool {
+	scope := p.scope()
+	p.run(scope, "plugin_done")
+	return !scope.failed
+}
+
 func (p *plugin) OnTick() {
 	p.run(p.scope(), "tick")
 	waiting := p.waiting

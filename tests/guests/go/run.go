@@ -286,6 +286,12 @@ func (s *scope) surroundings(o op) {
 			"warn": proxywasm.LogWarn, "error": proxywasm.LogError, "critical": proxywasm.LogCritical,
 		}
 		log[level](text)
+	case "done":
+		proxywasm.PluginDone()
+	case "tick":
+		var period uint32
+		o.into(&period)
+		check(proxywasm.SetTickPeriodMilliSeconds(period))
 	case "vm_config":
 		s.tell(o.text(), string(s.plugin.vm.config))
 	case "plugin_config":

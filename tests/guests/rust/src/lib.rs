@@ -84,7 +84,9 @@ impl Context for Root {
     }
 
     fn on_done(&mut self) -> bool {
-        self.run(Event::PluginDone)
+        let mut scope = self.scope();
+        scope.run(Event::PluginDone);
+        !scope.failed
     }
 }
 

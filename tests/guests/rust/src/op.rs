@@ -174,8 +174,12 @@ pub(crate) enum Op {
     /// Seconds since 1970.
     Clock(String),
 
-    /// The start callbacks answer false.
+    /// The start callbacks answer false, and so does `plugin_done`: it is not done yet.
     Fail,
+    /// What was not done is.
+    Done,
+    /// Period of `proxy_on_tick` from now on, in milliseconds.
+    Tick(u64),
     Panic,
     Trap,
     Loop,

@@ -246,6 +246,8 @@ impl<'a> Scope<'a> {
 
     fn surroundings(&mut self, op: &Op) {
         match op {
+            Op::Done => hostcalls::done().unwrap(),
+            Op::Tick(period) => hostcalls::set_tick_period(Duration::from_millis(*period)).unwrap(),
             Op::Log(level, text) => hostcalls::log(log_level(*level), text).unwrap(),
             Op::LogFlood(lines) => (0..*lines)
                 .for_each(|line| hostcalls::log(LogLevel::Warn, &format!("flood {line}")).unwrap()),
