@@ -163,10 +163,19 @@ fn cluster(name: &str, upstream: &Value) -> Value {
             json!({ "endpoint": { "address": socket_address(address) } })
         })
         .collect();
-    json!({
+    let mut cluster = json!({
         "name": name, "type": "STATIC", "connect_timeout": "3s",
         "load_assignment": { "cluster_name": name, "endpoints": [{ "lb_endpoints": endpoints }] },
-    })
+    });
+    if upstream["protocol"] == "h2" {
+        let options = format!("{TYPES}.upstreams.http.v3.HttpProtocolOptions");
+        cluster["typed_extension_protocol_options"] = json!({
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                "@type": options, "explicit_http_config": { "http2_protocol_options": {} },
+            },
+        });
+    }
+    cluster
 }
 
 fn listener(route: &Value, filters: &Value, folder: &Path) -> Value {
@@ -191,7 +200,7 @@ fn listener(route: &Value, filters: &Value, folder: &Path) -> Value {
             { "name": name, "match": { "prefix": "/" }, "route": { "cluster": route["upstream"], "timeout": "10s" } }] }] },
     });
     json!({
-        "name": name, "address": socket_address("127.0.0.1:0"),
+        "name": name, "address": socket_address("127.0.0.1:0"), "traffic_direction": "INBOUND",
         "filter_chains": [{ "filters": [{ "name": "http", "typed_config": manager }] }],
     })
 }
@@ -219,6 +228,9 @@ fn wasm(name: &str, filter: &Value, folder: &Path) -> Value {
     });
     if filter["hold"] == "headers" {
         plugin["allow_on_headers_stop_iteration"] = json!(true);
+    }
+    if filter["on_fault"] == "skip" {
+        plugin["failure_policy"] = json!("FAIL_OPEN");
     }
     if let Some(env) = filter["env"].as_object() {
         plugin["vm_config"]["environment_variables"] = json!({ "key_values": env });

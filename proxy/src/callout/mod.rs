@@ -6,8 +6,8 @@
 //! |---|---|---|
 //! | a response, whatever its status | it | 0 |
 //! | the guest's, the connect or a read timeout | `:status: 504` alone | 0 |
-//! | the upstream has no address | `:status: 503` alone | 0 |
-//! | refused, reset, cut off, too large, not HTTP, or a request that HTTP cannot carry | none | 11, `reset: ` and the reason |
+//! | the upstream has no address, or none takes a connection | `:status: 503` alone | 0 |
+//! | reset, cut off, too large, not HTTP, or a request that HTTP cannot carry | none | 11, `reset: ` and the reason |
 //!
 //! Redirects are the guest's business: a 302 is a response like any other.
 
@@ -209,8 +209,8 @@ fn answer(result: Result<HttpCallResponse, CallError>) -> HttpCallResponse {
     };
     match result {
         Ok(response) => response,
-        Err(CallError::NoneHealthy) => status(b"503"),
         Err(CallError::TimedOut | CallError::Connect(ConnectError::TimedOut)) => status(b"504"),
+        Err(CallError::NoneHealthy | CallError::Connect(_)) => status(b"503"),
         Err(error) => HttpCallResponse {
             status: (STATUS_BROKEN_CONNECTION, format!("reset: {error}")),
             ..HttpCallResponse::default()

@@ -138,12 +138,15 @@ impl PoolHost {
     }
 }
 
-/// How a callout ended, for its counter: a timeout is answered by a lone 504.
+/// How a callout ended, for its counter: a timeout is answered by a lone 504, an upstream that cannot be reached by a
+/// lone 503.
 fn result_of(response: &HttpCallResponse) -> CalloutResult {
     if response.status.0 != 0 {
         CalloutResult::Failed
     } else if matches!(&response.headers[..], [(_, status)] if status == b"504") {
         CalloutResult::TimedOut
+    } else if matches!(&response.headers[..], [(_, status)] if status == b"503") {
+        CalloutResult::Failed
     } else {
         CalloutResult::Answered
     }

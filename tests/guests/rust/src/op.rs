@@ -82,6 +82,8 @@ pub(crate) enum Op {
     AtEnd(Vec<Self>),
     /// Only when the current map's header has this value.
     If(String, String, Vec<Self>),
+    /// Only when it has not.
+    Unless(String, String, Vec<Self>),
     Map(Map),
 
     Add(String, String),
@@ -144,6 +146,8 @@ pub(crate) enum Op {
     PropertyNumber(String, String),
     /// A property of 1 byte.
     PropertyFlag(String, String),
+    /// How many bytes a property has; `-` where there is none.
+    PropertySize(String, String),
     SetProperty(String, String),
 
     /// Adds one to a counter in shared data, by compare and swap until it succeeds.

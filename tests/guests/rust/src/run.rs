@@ -89,7 +89,10 @@ impl<'a> Scope<'a> {
             Op::IfBody(text, ops) if contains(&self.body(), text.as_bytes()) => {
                 return self.all(ops);
             }
-            Op::When(..) | Op::AtEnd(_) | Op::If(..) | Op::IfBody(..) => {}
+            Op::Unless(name, value, ops) if self.header(name).as_deref() != Some(value) => {
+                return self.all(ops);
+            }
+            Op::When(..) | Op::AtEnd(_) | Op::If(..) | Op::IfBody(..) | Op::Unless(..) => {}
 
             Op::Buffer if self.end => {}
             Op::Gather(bytes) if self.body().len() >= *bytes => {}
@@ -166,6 +169,7 @@ impl<'a> Scope<'a> {
             Op::Property(..)
             | Op::PropertyNumber(..)
             | Op::PropertyFlag(..)
+            | Op::PropertySize(..)
             | Op::SetProperty(..) => self.properties(op),
             Op::ShareIncrement(_) | Op::ShareGet(..) | Op::ShareSet(..) | Op::ShareStale(..) => {
                 self.shared_data(op)
@@ -236,6 +240,10 @@ impl<'a> Scope<'a> {
                 let value =
                     property(path).map_or_else(|| "-".to_owned(), |value| format!("{value:?}"));
                 self.tell(to, &value);
+            }
+            Op::PropertySize(path, to) => {
+                let size = property(path).map(|value| value.len().to_string());
+                self.tell(to, size.as_deref().unwrap_or("-"));
             }
             Op::SetProperty(path, value) => {
                 hostcalls::set_property(path.split('.').collect(), Some(value.as_bytes())).unwrap()
