@@ -5,6 +5,7 @@
 mod build;
 mod grants;
 mod live;
+mod unfit;
 
 pub use build::{Built, check};
 pub use live::{Generation, LiveRoute, LiveTarget, LiveTcp};

@@ -23,11 +23,14 @@ async fn start(origin: &RawOrigin, filter: Filter) -> Proxy {
 
 /// Whether a client that sends this is reset, sooner or later.
 async fn resets(proxy: &Proxy, send: &[u8]) -> bool {
-    match RawClient::try_connect(proxy.address()).await {
-        Ok(mut client) => {
-            let _ = client.try_send(send).await;
-            client.is_reset().await
-        }
+    // A reset is told once: by the call that meets it first.
+    let met = async {
+        let mut client = RawClient::try_connect(proxy.address()).await?;
+        client.try_send(send).await?;
+        Ok::<_, std::io::Error>(client)
+    };
+    match met.await {
+        Ok(mut client) => client.is_reset().await,
         Err(error) => error.kind() == std::io::ErrorKind::ConnectionReset,
     }
 }
@@ -306,4 +309,44 @@ async fn a_failed_callout_resumes_by_the_plugin() {
     assert!(proxy.raw().await.closed().await);
     assert_eq!(line(&proxy).await["end"], "filter_closed");
     assert_eq!(origin.connections(), 0);
+}
+
+/// A filter for HTTP would guard nothing there, so it is refused: at the start, by `check` and by a reload.
+#[tokio::test]
+async fn filters_for_http_are_refused() {
+    let silent =
+        "(module (memory (export \"memory\") 1) (func (export \"proxy_abi_version_0_2_1\")))";
+    for filter in [
+        Filter::builtin(
+            "auth",
+            json!({ "api_keys": { "header": "x", "keys": { "a": "b" } } }),
+        ),
+        Filter::wat(silent),
+    ] {
+        let origin = RawOrigin::echo().await;
+        let config = Config::new()
+            .origin(origin.address())
+            .filter("guard", filter)
+            .tcp();
+        let refused = Proxy::try_start(&config).await.err().expect("a problem");
+        let said = "the filter `guard` is for HTTP";
+        assert!(
+            refused.code == Some(1) && refused.log.contains(said),
+            "{}",
+            refused.log
+        );
+        let fit = Filter::rust(json!({ "on": {} })).tcp();
+        let proxy = start(&origin, fit).await;
+        let (status, answer) = proxy.reload(&config).await;
+        assert!(
+            status == 422 && answer.to_string().contains(said),
+            "{answer}"
+        );
+        let check = portcullis_tests::proxy::command(proxy.folder())
+            .args(["check", "-c", "portcullis.yaml"])
+            .output()
+            .expect("the command runs");
+        let text = String::from_utf8_lossy(&check.stdout).into_owned();
+        assert!(!check.status.success() && text.contains(said), "{text}");
+    }
 }

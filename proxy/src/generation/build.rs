@@ -14,6 +14,7 @@ use portcullis_config::{Config, Problem, Problems};
 
 use super::grants;
 use super::live::{Generation, LiveRoute, LiveTarget, LiveTcp};
+use super::unfit;
 use crate::access_log::AccessLog;
 use crate::chain::{Plan, Slot};
 use crate::pool::{Key, Pool, Services};
@@ -104,6 +105,8 @@ impl Built {
             let id = FilterId(u16::try_from(index).unwrap_or(u16::MAX));
             match self.plugin(config, id, filter) {
                 Ok((plugin, is_fresh)) => {
+                    let exports = &plugin.pool.plugin().module.report().exports;
+                    problems.extend(unfit::on_tcp(config, id, filter, exports));
                     if is_fresh {
                         fresh.push(plugin.pool.clone());
                     }
@@ -182,7 +185,7 @@ impl Built {
 pub fn check(config: &Config) -> (Vec<Problem>, Vec<Problem>) {
     let mut problems = Vec::new();
     let mut warnings = Vec::new();
-    for filter in &config.filters {
+    for (filter, id) in config.filters.iter().zip(0..) {
         let wasm = match module_bytes(filter) {
             Ok(wasm) => wasm,
             Err(problem) => {
@@ -192,14 +195,21 @@ pub fn check(config: &Config) -> (Vec<Problem>, Vec<Problem>) {
         };
         match portcullis_abi::inspect(&wasm) {
             Err(error) => {
-                problems.push(filter.module_at.problem(format!("the module cannot be used: {error}"), None));
+                problems.push(
+                    filter
+                        .module_at
+                        .problem(format!("the module cannot be used: {error}"), None),
+                );
             }
-            Ok(report) => warnings.extend(report.unknown_imports.iter().map(|name| {
-                filter.module_at.problem(
-                    format!("the module imports {name}, which no host function answers: calling it is a trap"),
-                    None,
-                )
-            })),
+            Ok(report) => {
+                problems.extend(unfit::on_tcp(config, FilterId(id), filter, &report.exports));
+                warnings.extend(report.unknown_imports.iter().map(|name| {
+                    filter.module_at.problem(
+                        format!("the module imports {name}, which no host function answers: calling it is a trap"),
+                        None,
+                    )
+                }));
+            }
         }
     }
     (problems, warnings)
