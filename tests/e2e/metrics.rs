@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use http::Request;
 use portcullis_tests::origin::full;
-use portcullis_tests::{Config, Filter, Origin, Proxy};
+use portcullis_tests::{Config, Filter, Origin, Proxy, RawOrigin};
 use serde_json::json;
 
 async fn busy() -> (Origin, Proxy) {
@@ -129,7 +129,29 @@ async fn requests_filters_and_the_process_are_counted() {
 #[tokio::test]
 async fn promtool_is_content() {
     let (_origin, proxy) = busy().await;
-    let text = proxy.metrics().await.text;
+    let over_tcp = tcp().await;
+    for text in [proxy.metrics().await.text, over_tcp.metrics().await.text] {
+        promtool(&text);
+    }
+}
+
+/// A proxy that has relayed a TCP connection to its end.
+async fn tcp() -> Proxy {
+    let origin = RawOrigin::echo().await;
+    let proxy = Config::new().origin(origin.address()).tcp().start().await;
+    let mut client = proxy.raw().await;
+    client.send("x").await;
+    client.finish().await;
+    assert_eq!(client.rest().await, b"x");
+    proxy
+        .until_metrics("its end", |metrics| {
+            metrics.has("portcullis_tcp_connections_total", &[("end", "closed")])
+        })
+        .await;
+    proxy
+}
+
+fn promtool(text: &str) {
     let child = Command::new("promtool")
         .args(["check", "metrics"])
         .stdin(Stdio::piped())
