@@ -4,6 +4,7 @@
 
 pub mod access_log;
 pub mod admin;
+pub mod builtin;
 pub mod callout;
 pub mod chain;
 pub mod cli;

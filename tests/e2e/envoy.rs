@@ -3,7 +3,7 @@
 use http::{Request, StatusCode};
 use portcullis_tests::envoy::Envoy;
 use portcullis_tests::origin::full;
-use portcullis_tests::{Client, Config, Filter, Origin};
+use portcullis_tests::{Client, Config, Filter, Origin, artifacts};
 use serde_json::json;
 
 use crate::languages;
@@ -61,6 +61,42 @@ async fn the_auth_filter() {
         None,
         "the key is for us, not for the origin"
     );
+}
+
+#[tokio::test]
+async fn the_js_filter() {
+    if artifacts::js_module().is_none() {
+        return;
+    }
+    let script = r#"
+        async function onRequestHeaders(ctx) {
+            const answer = await ctx.fetch("policy", { path: "/check", headers: { "x-path": ctx.request.path } });
+            if (answer.status !== 200) return ctx.reply(403, {}, "denied by policy\n");
+            ctx.request.headers.set("x-user", answer.headers.get("x-user"));
+        }
+        function onRequestBody(ctx) { ctx.request.body = ctx.request.body.toUpperCase(); }
+        function onResponseHeaders(ctx) { ctx.response.headers.set("x-tenant", settings.tenant); }
+    "#;
+    let (origin, policy) = (Origin::echo().await, languages::policy().await);
+    let config = json!({ "script": script, "settings": { "tenant": "blue" } });
+    let config = Config::new()
+        .origin(origin.address())
+        .upstream("policy", policy.address())
+        .filter("js", Filter::builtin("js", config));
+    let Some(envoy) = Envoy::start(&config).await else {
+        return;
+    };
+    let mut client = Client::h1(envoy.address("all")).await;
+    let answer = client.post("/page", "body").await;
+    assert_eq!((answer.status, answer.text().as_str()), (200, "BODY"));
+    assert_eq!(answer.header("x-tenant"), Some("blue"));
+    assert_eq!(origin.next().await.header("x-user"), Some("alice"));
+    let answer = Client::h1(envoy.address("all")).await.get("/deny").await;
+    assert_eq!(
+        (answer.status, answer.text().as_str()),
+        (403, "denied by policy\n")
+    );
+    assert_eq!(origin.heads(), 1);
 }
 
 #[tokio::test]

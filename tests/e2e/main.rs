@@ -16,6 +16,7 @@ mod forwarding;
 mod framing;
 mod grants;
 mod held_responses;
+mod js;
 mod languages;
 mod limits;
 mod listeners;

@@ -3,12 +3,13 @@
 //! Nothing here relies on a build having happened before: a nested cargo (or go) brings each up to date, once a test
 //! process, and a file lock keeps two test processes from building at the same time.
 
+use std::collections::BTreeMap;
 use std::env;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// How `examples/filters/build.sh` ends where a toolchain is missing.
 const SKIPPED: i32 = 77;
@@ -106,6 +107,15 @@ pub fn go_guest() -> Option<&'static [u8]> {
 /// When it does not build.
 #[must_use]
 pub fn example(language: &str) -> Option<Vec<u8>> {
+    static BUILT: Mutex<BTreeMap<String, Option<Vec<u8>>>> = Mutex::new(BTreeMap::new());
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    let module = built
+        .entry(language.to_owned())
+        .or_insert_with(|| build_example(language));
+    module.clone()
+}
+
+fn build_example(language: &str) -> Option<Vec<u8>> {
     let place = Place::of_this_test();
     let _lock = place.lock();
     let mut build = nested(workspace().join("examples/filters/build.sh"));
@@ -132,6 +142,18 @@ pub fn envoy() -> Option<PathBuf> {
         return Some(program);
     }
     missing("Envoy is not installed (benches/peers/envoy.sh does it)");
+    None
+}
+
+/// The built-in filter `js`, where `filters/js/build.sh` has put it beside the program, or none; see [`missing`].
+#[must_use]
+pub fn js_module() -> Option<PathBuf> {
+    let place = Place::of_this_test();
+    let module = place.target.join(&place.folder).join("js.wasm");
+    if module.exists() {
+        return Some(module);
+    }
+    missing("the filter js is not installed (filters/js/build.sh does it)");
     None
 }
 

@@ -207,6 +207,7 @@ fn listener(route: &Value, filters: &Value, folder: &Path) -> Value {
 
 fn wasm(name: &str, filter: &Value, folder: &Path) -> Value {
     let module = match filter["builtin"].as_str() {
+        Some("js") => artifacts::js_module().expect("the test has looked"),
         Some(builtin) => {
             let builtin = portcullis_bundle::find(builtin).expect("a built-in filter");
             let file = folder.join(builtin.name).with_extension("wasm");

@@ -11,6 +11,7 @@ use portcullis_config::{Config, Problem, Problems};
 use serde_json::json;
 
 use super::{PROBLEMS, code, print};
+use crate::builtin;
 use crate::generation;
 use crate::listener::ListenerState;
 use crate::server::control;
@@ -113,7 +114,7 @@ fn count(count: usize, what: &str) -> String {
 fn report(filter: &Filter) -> Option<Report> {
     let wasm = match &filter.module {
         ModuleSource::File(path) => Cow::Owned(std::fs::read(path).ok()?),
-        ModuleSource::Builtin(name) => Cow::Borrowed(portcullis_bundle::find(name)?.wasm),
+        ModuleSource::Builtin(name) => builtin::module(name).ok()?,
     };
     portcullis_abi::inspect(&wasm).ok()
 }

@@ -16,6 +16,7 @@ use super::grants;
 use super::live::{Generation, LiveRoute, LiveTarget, LiveTcp};
 use super::unfit;
 use crate::access_log::AccessLog;
+use crate::builtin;
 use crate::chain::{Plan, Slot};
 use crate::pool::{Key, Pool, Services};
 use crate::route::Router;
@@ -218,12 +219,9 @@ pub fn check(config: &Config) -> (Vec<Problem>, Vec<Problem>) {
 /// The bytes of a filter's module.
 fn module_bytes(filter: &Filter) -> Result<std::borrow::Cow<'static, [u8]>, Problem> {
     match &filter.module {
-        ModuleSource::Builtin(name) => match portcullis_bundle::find(name) {
-            Some(builtin) => Ok(builtin.wasm.into()),
-            None => Err(filter
-                .module_at
-                .problem(format!("there is no built-in filter \"{name}\""), None)),
-        },
+        ModuleSource::Builtin(name) => {
+            builtin::module(name).map_err(|error| filter.module_at.problem(error, None))
+        }
         ModuleSource::File(path) => std::fs::read(path).map(Into::into).map_err(|error| {
             filter.module_at.problem(
                 format!("cannot read the module {}: {error}", path.display()),
@@ -307,9 +305,7 @@ fn slot(config: &Config, started: &[Started], route: Option<usize>, entry: &Chai
     let Started { pool, roots } = &started[index];
     let callbacks = pool.plugin().module.callbacks();
     let edits = match &filter.module {
-        ModuleSource::Builtin(name) => {
-            portcullis_bundle::find(name).is_none_or(|builtin| builtin.edits_body)
-        }
+        ModuleSource::Builtin(name) => builtin::edits_body(name),
         ModuleSource::File(_) => true,
     };
     let grants = &filter.grants;

@@ -10,18 +10,11 @@ use portcullis_config::{Config, Options, Problem, Problems};
 use tokio::sync::watch;
 
 use crate::access_log::AccessLog;
+use crate::builtin;
 use crate::generation::{Built, Generation};
 use crate::metrics::Names;
 use crate::reload::Refused;
 use crate::upstream::Upstreams;
-
-/// Names of the embedded guests, for [`portcullis_config::load`].
-pub fn builtins() -> Vec<&'static str> {
-    portcullis_bundle::all()
-        .iter()
-        .map(|builtin| builtin.name)
-        .collect()
-}
 
 /// Reads and checks a configuration file.
 ///
@@ -31,7 +24,7 @@ pub fn load(file: &Path) -> Result<Config, Problems> {
     portcullis_config::load(
         file,
         &Options {
-            builtins: &builtins(),
+            builtins: &builtin::names(),
         },
     )
 }
