@@ -1,7 +1,7 @@
 //! The chain of one exchange at work: binds VMs, makes the callbacks, tells what stopped a message.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use portcullis_abi::stream::{LocalResponse, SharedStream};
@@ -103,20 +103,22 @@ impl Run {
         Directed {
             run: self,
             direction,
+            clock: None,
         }
     }
 
     /// on_done, on_log, on_delete of every plugin that saw the exchange.
     pub fn end(&mut self) {
+        let mut clock = Instant::now();
         for index in 0..self.links.len() {
             let Link::Live(vm, context) = std::mem::replace(&mut self.links[index], Link::Skipped)
             else {
                 continue;
             };
-            let started = Instant::now();
             let ended = vm.end_stream(context);
             let slot = &self.plan.slots[index];
-            slot.metrics.observe(Phase::Log, started.elapsed());
+            let elapsed = lap(&mut clock);
+            slot.metrics.observe(Phase::Log, elapsed);
             if let Err(fault) = ended {
                 slot.pool.faulted(&vm, &fault);
             }
@@ -197,6 +199,14 @@ impl Run {
 pub struct Directed<'a> {
     pub run: &'a mut Run,
     pub direction: Direction,
+    /// When the last callback of this round returned: the next one follows at once, and needs no look at a clock.
+    clock: Option<Instant>,
+}
+
+/// The time since `clock`, which begins anew.
+fn lap(clock: &mut Instant) -> Duration {
+    let now = Instant::now();
+    now.duration_since(std::mem::replace(clock, now))
 }
 
 impl Directed<'_> {
@@ -219,14 +229,14 @@ impl Directed<'_> {
         if self.direction == Direction::Response && matches!(self.run.links[slot], Link::Bound(_)) {
             return Ok(None);
         }
+        let mut clock = self.clock.take().unwrap_or_else(Instant::now);
         let Some((vm, context)) = self.run.link(slot)? else {
             return Ok(None);
         };
-        let started = Instant::now();
         let answer = callback(&vm, context);
-        self.run.plan.slots[slot]
-            .metrics
-            .observe(phase, started.elapsed());
+        let elapsed = lap(&mut clock);
+        self.run.plan.slots[slot].metrics.observe(phase, elapsed);
+        self.clock = Some(clock);
         match answer {
             Ok(action) => {
                 self.run.check(slot)?;
