@@ -237,14 +237,19 @@ async fn the_end_of_the_process_ends_connections() {
     assert!(done.closed().await);
     assert!(client.is_reset().await);
     assert_eq!(proxy.ended().await.code(), Some(0));
-    let mut ends: Vec<_> = proxy
-        .access_log()
+    // A connection that only asked whether the listener is gone may have been accepted before it was.
+    let lines = proxy.access_log();
+    let spoke = lines
         .iter()
-        .map(|line| line["end"].clone())
-        .collect();
+        .filter(|line| line["bytes_received"] != json!(0));
+    let mut ends: Vec<_> = spoke.map(|line| line["end"].clone()).collect();
     ends.sort_by_key(ToString::to_string);
     assert_eq!(ends, ["closed", "drained"]);
-    assert_eq!(proxy.log().matches("told of the end").count(), 2);
+    assert_eq!(
+        proxy.log().matches("told of the end").count(),
+        lines.len(),
+        "each filter is told"
+    );
 }
 
 /// Nothing is left to wait for when the last connection has ended.
