@@ -16,6 +16,9 @@ use sha2::{Digest, Sha256};
 
 const DIGEST_BYTES: usize = 32;
 
+/// Counts up when other code is compiled of the same module: see [`crate::image::split`].
+const SPLIT_VERSION: u32 = 1;
+
 /// Why a cache directory is not used.
 #[derive(Debug, thiserror::Error)]
 pub enum CacheError {
@@ -58,6 +61,7 @@ impl Cache {
         check_directory(&directory)?;
         let mut hasher = Sha256Hasher(Sha256::new());
         runtime.precompile_compatibility_hash().hash(&mut hasher);
+        SPLIT_VERSION.hash(&mut hasher);
         let settings = hex(&hasher.0.finalize()).chars().take(16).collect();
         Ok(Self {
             directory,

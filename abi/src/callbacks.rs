@@ -123,6 +123,7 @@ const EXPORTS: &[(&str, &[Signature])] = &[
     ("proxy_on_done", &[ONE_ANSWERED]),
     ("proxy_on_log", &[ONE]),
     ("proxy_on_delete", &[ONE]),
+    ("portcullis_reseed", &[NOTHING]),
 ];
 
 /// The signatures that an export of that name may have; `None`: the name means nothing to the host.

@@ -8,7 +8,10 @@ use std::thread;
 use wasmtime::{Config, InstanceAllocationStrategy, OptLevel, WasmBacktraceDetails};
 
 use crate::cache::{Cache, CacheError};
+use crate::image::Images;
+use crate::image::mapping::Creator;
 use crate::limits::{BACKTRACE_FRAMES_MAX, EPOCH_TICK, WASM_STACK_BYTES};
+use crate::module::Modules;
 
 /// What an [`Engine`] is made from.
 #[derive(Clone, Debug, Default)]
@@ -29,12 +32,17 @@ pub enum EngineError {
     /// No thread for the clock.
     #[error("the thread of the CPU limits cannot start: {0}")]
     Ticker(std::io::Error),
+    /// No file in memory for what VMs begin as.
+    #[error("memory for the images of VMs: {0}")]
+    Images(std::io::Error),
 }
 
 /// One for the process: modules of different engines cannot be mixed.
 pub struct Engine {
     runtime: wasmtime::Engine,
     cache: Option<Cache>,
+    images: Arc<Images>,
+    modules: Modules,
 }
 
 impl Engine {
@@ -50,7 +58,13 @@ impl Engine {
             .map(|directory| Cache::open(directory, &runtime))
             .transpose()?;
         start_ticker(&runtime).map_err(EngineError::Ticker)?;
-        Ok(Arc::new(Self { runtime, cache }))
+        let images = Images::new().map_err(EngineError::Images)?;
+        Ok(Arc::new(Self {
+            runtime,
+            cache,
+            images,
+            modules: Modules::default(),
+        }))
     }
 
     pub(crate) fn runtime(&self) -> &wasmtime::Engine {
@@ -60,10 +74,19 @@ impl Engine {
     pub(crate) fn cache(&self) -> Option<&Cache> {
         self.cache.as_ref()
     }
+
+    pub(crate) fn images(&self) -> &Arc<Images> {
+        &self.images
+    }
+
+    /// The modules in use.
+    pub(crate) fn modules(&self) -> &Modules {
+        &self.modules
+    }
 }
 
-/// Memories keep the runtime's default reservation of 4 GiB and its guard: address space, not memory. It lets the
-/// compiler drop bounds checks, and 47 bits hold some thirty thousand VMs.
+/// Memories are made by [`Creator`], from images: the runtime's own copy-on-write knows only the data of a compiled
+/// module, and each snapshot would have to be compiled.
 fn configuration() -> Config {
     let mut config = Config::new();
     config
@@ -72,8 +95,9 @@ fn configuration() -> Config {
         .max_wasm_stack(WASM_STACK_BYTES)
         .wasm_backtrace_max_frames(NonZeroUsize::new(BACKTRACE_FRAMES_MAX))
         .wasm_backtrace_details(WasmBacktraceDetails::Enable)
-        .memory_init_cow(true)
         .allocation_strategy(InstanceAllocationStrategy::OnDemand)
+        .with_host_memory(Arc::new(Creator))
+        .memory_init_cow(false)
         // What the SDKs' compilers emit (reference types are on by default); the rest stays off to keep the surface small.
         .wasm_simd(true)
         .wasm_bulk_memory(true)

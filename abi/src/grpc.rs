@@ -36,6 +36,30 @@ pub struct GrpcCall {
     pub messages: GrpcMessages,
 }
 
+impl GrpcCall {
+    /// The same call, to be made again for another VM: nothing of it was sent, what is to be sent waits.
+    pub(crate) fn twin(&self) -> (GrpcSender, Self) {
+        let (sender, messages) = queue();
+        {
+            let (waiting, mut twin) = (self.messages.0.lock(), messages.0.lock());
+            twin.messages.clone_from(&waiting.messages);
+            twin.bytes = waiting.bytes;
+            twin.closed = waiting.closed;
+        }
+        let call = Self {
+            token: self.token,
+            kind: self.kind,
+            target: self.target.clone(),
+            service: self.service.clone(),
+            method: self.method.clone(),
+            metadata: self.metadata.clone(),
+            timeout: self.timeout,
+            messages,
+        };
+        (sender, call)
+    }
+}
+
 /// Who is called.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GrpcTarget {

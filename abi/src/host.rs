@@ -60,7 +60,7 @@ pub enum HostAction {
 }
 
 /// An HTTP callout (`proxy_http_call`), checked: `:method`, `:path` and `:authority` are there.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct HttpCall {
     /// Unique in its VM for ever.
     pub token: u32,

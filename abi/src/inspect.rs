@@ -6,11 +6,8 @@ use wasmparser::{ExternalKind, FuncType, MemoryType, Parser, Payload, TypeRef, V
 
 use crate::callbacks;
 use crate::hostcalls::{self, Hostcall, Type};
-use crate::limits::{GLOBALS_MAX, MODULE_BYTES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX};
+use crate::limits::{GLOBALS_MAX, MODULE_BYTES_MAX, PAGE_BYTES, TABLE_ELEMENTS_MAX, TABLES_MAX};
 use crate::module::LoadError;
-
-/// Bytes of a WebAssembly page.
-const PAGE_BYTES: u64 = 64 << 10;
 
 /// What a module is and wants.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -32,6 +32,7 @@ pub mod grants;
 pub mod grpc;
 pub mod host;
 pub mod hostcalls;
+mod image;
 pub mod inspect;
 pub mod limits;
 mod memory;
@@ -53,7 +54,7 @@ pub use module::{LoadError, Module};
 pub use plugin::Plugin;
 pub use shared::{Space, Spaces};
 pub use stream::{HeaderError, LocalResponse, SharedStream, Stream};
-pub use vm::{ContextId, Fault, FaultKind, Vm};
+pub use vm::{Beginning, ContextId, Fault, FaultKind, Role, Snapshot, SnapshotError, Vm};
 pub use wire::types::{
     BufferType, ConnectionAction, DataAction, HeadersAction, LogLevel, MapType, MetricType,
     PeerType, Status, StreamType, TrailersAction,

@@ -47,13 +47,26 @@ impl Default for Limits {
 /// Period of the epoch: how late a CPU limit may be noticed.
 pub const EPOCH_TICK: Duration = Duration::from_millis(5);
 
+/// Bytes of a WebAssembly page.
+pub const PAGE_BYTES: u64 = 64 << 10;
+
+/// Address space of one VM's memory: all that 32 bits can name, so that compiled code needs no bounds checks. 47 bits
+/// hold some thirty thousand.
+pub const MEMORY_RESERVATION_BYTES: usize = 4 << 30;
+
+/// Address space without access before and behind it.
+pub const MEMORY_GUARD_BYTES: usize = 32 << 20;
+
+/// Memories of ended VMs that wait to be used again for the same snapshot: address space only, their pages are gone.
+pub const MAPPINGS_KEPT: usize = 64;
+
 /// A module's size. A Go module with the whole Core Rule Set has 25 MiB.
 pub const MODULE_BYTES_MAX: usize = 64 << 20;
 
 /// Native stack of a guest. Worker threads have 2 MiB; hostcalls run above this.
 pub const WASM_STACK_BYTES: usize = 512 << 10;
 
-/// Elements of one table (8 bytes each). Large Go modules have some ten thousand.
+/// Elements of one table as a module declares it (8 bytes each). Large Go modules have some ten thousand.
 pub const TABLE_ELEMENTS_MAX: usize = 1 << 17;
 
 /// Tables of a module.
@@ -104,9 +117,6 @@ pub const SHARED_ENTRY_OVERHEAD_BYTES: usize = 128;
 /// Items waiting in one shared queue.
 pub const QUEUE_ITEMS_MAX: usize = 10_000;
 
-/// Bytes waiting in one shared queue.
-pub const QUEUE_BYTES_MAX: usize = 4 << 20;
-
 /// Queues of one space.
 pub const QUEUES_MAX: usize = 1024;
 
@@ -115,9 +125,6 @@ pub const METRICS_MAX: usize = 10_000;
 
 /// Actions one callback may leave behind (callouts, ticks, queue notices).
 pub const ACTIONS_MAX: usize = 10_000;
-
-/// Log lines a second of one VM; more are dropped and counted.
-pub const LOG_LINES_PER_SECOND: u32 = 100;
 
 /// A log line, in bytes as the guest wrote it; the rest is cut.
 pub const LOG_LINE_BYTES_MAX: usize = 16 << 10;

@@ -1,14 +1,18 @@
 //! Loading a module: read, check by name, compile or take from the cache, link.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
 
+use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
-use wasmtime::{ExternType, InstancePre, Linker};
+use wasmtime::{ExternType, InstancePre, Linker, ModuleExport};
 
 use crate::cache::hex;
 use crate::callbacks::Callbacks;
 use crate::engine::Engine;
 use crate::hostcalls;
+use crate::image::split::Split;
+use crate::image::{Image, Images};
 use crate::inspect::{self, Report};
 use crate::limits::MODULE_BYTES_MAX;
 use crate::vm::State;
@@ -110,26 +114,74 @@ struct Inner {
     hash: String,
     callbacks: Callbacks,
     linked: InstancePre<State>,
+    start: Option<ModuleExport>,
+    globals: Vec<ModuleExport>,
+    unfit: Option<&'static str>,
+    /// An error is one of each start, as a trap at the instantiation would be.
+    image: Result<Arc<Image>, String>,
+    images: Arc<Images>,
+}
+
+/// The modules of an engine that are in use, by hash: plugins of the same module share its code.
+#[derive(Default)]
+pub(crate) struct Modules(Mutex<HashMap<String, Weak<Inner>>>);
+
+impl Modules {
+    fn find(&self, hash: &str) -> Option<Module> {
+        let inner = self.0.lock().get(hash)?.upgrade()?;
+        Some(Module { inner })
+    }
+
+    /// Keeps a module, unless another thread has loaded the same meanwhile: then it is that.
+    fn keep(&self, module: Module) -> Module {
+        let mut modules = self.0.lock();
+        modules.retain(|_, module| module.strong_count() > 0);
+        let hash = module.hash().to_owned();
+        if let Some(inner) = modules.get(&hash).and_then(Weak::upgrade) {
+            return Module { inner };
+        }
+        modules.insert(hash, Arc::downgrade(&module.inner));
+        module
+    }
 }
 
 impl Module {
-    /// Checks, compiles and links. Takes seconds for large modules that are not in the cache: not on a request thread.
+    /// Checks, compiles and links, or finds the same module in use. Takes seconds for large modules that are not in the
+    /// cache: not on a request thread.
     ///
     /// # Errors
     /// See [`LoadError`], which names what is wrong.
     pub fn load(engine: &Arc<Engine>, wasm: &[u8]) -> Result<Self, LoadError> {
-        let report = inspect::inspect(wasm)?;
         let hash = hex(&Sha256::digest(wasm));
-        let compiled = compile(engine, wasm, &hash)?;
+        if let Some(module) = engine.modules().find(&hash) {
+            return Ok(module);
+        }
+        let module = Self::compile(engine, wasm, hash)?;
+        Ok(engine.modules().keep(module))
+    }
+
+    fn compile(engine: &Engine, wasm: &[u8], hash: String) -> Result<Self, LoadError> {
+        let report = inspect::inspect(wasm)?;
+        let split = Split::of(wasm).map_err(LoadError::Invalid)?;
+        let compiled = compile(engine, &split.code, &hash)?;
         let linked =
             link(engine, &compiled).map_err(|error| LoadError::Compile(format!("{error:#}")))?;
         let callbacks = Callbacks::of(&report.exports);
+        let export = |name: &String| {
+            let export = compiled.get_export_index(name);
+            export.ok_or_else(|| LoadError::Compile(format!("no export {name}")))
+        };
         Ok(Self {
             inner: Arc::new(Inner {
                 report,
                 hash,
                 callbacks,
                 linked,
+                start: split.start.as_ref().map(export).transpose()?,
+                globals: split.globals.iter().map(export).collect::<Result<_, _>>()?,
+                unfit: split.unfit,
+                image: split.image(wasm, engine.images()).map(Arc::new),
+                images: Arc::clone(engine.images()),
             }),
         })
     }
@@ -155,6 +207,32 @@ impl Module {
 
     pub(crate) fn linked(&self) -> &InstancePre<State> {
         &self.inner.linked
+    }
+
+    /// The function of the module's start section.
+    pub(crate) fn start(&self) -> Option<&ModuleExport> {
+        self.inner.start.as_ref()
+    }
+
+    /// The mutable globals.
+    pub(crate) fn globals(&self) -> &[ModuleExport] {
+        &self.inner.globals
+    }
+
+    /// What a VM begins as that is started anew.
+    pub(crate) fn image(&self) -> &Result<Arc<Image>, String> {
+        &self.inner.image
+    }
+
+    /// Where snapshots of its VMs are kept.
+    pub(crate) fn images(&self) -> &Arc<Images> {
+        &self.inner.images
+    }
+
+    /// Why no [`Snapshot`](crate::Snapshot) can be taken of its VMs: instructions that change more than memory and
+    /// globals. `None`: it can.
+    pub fn unfit_for_snapshots(&self) -> Option<&'static str> {
+        self.inner.unfit
     }
 }
 

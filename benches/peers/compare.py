@@ -21,13 +21,15 @@ def rows() -> list[Row]:
     """Every row. A proxy that serves several runs once."""
     pingora = Row(Proxy("bare Pingora"), "HTTP/1.1")
     table = [pingora]
-    table += product_rows("Portcullis", [("noop", 1), ("noop", 5), ("noop", 20), ("header", 1), ("header", 5)], pingora)
+    table += product_rows("Portcullis", [("noop", 1), ("noop", 5), ("noop", 20), ("header", 1), ("header", 5)], pingora,
+                          isolated=True)
     table += product_rows("Envoy", [("noop", 1), ("header", 1), ("header", 5)], pingora)
     return table + http2_rows(table)
 
 
-def product_rows(product: str, chains: list[tuple[str, int]], floor: Row) -> list[Row]:
-    """A product without a filter and with each of `chains`: a guest, and how many times."""
+def product_rows(product: str, chains: list[tuple[str, int]], floor: Row, isolated: bool = False) -> list[Row]:
+    """A product without a filter and with each of `chains`: a guest, and how many times. `isolated`: the header filters
+    again, with a VM for each request."""
     plain = Row(Proxy(product), "HTTP/1.1", floor=floor)
     singles: dict[str, Row] = {}
     table = [plain]
@@ -35,6 +37,8 @@ def product_rows(product: str, chains: list[tuple[str, int]], floor: Row) -> lis
         row = Row(Proxy(product, guest, count), "HTTP/1.1", floor=floor, plain=plain, single=singles.get(guest))
         singles.setdefault(guest, row)
         table.append(row)
+        if isolated and guest == "header":
+            table.append(Row(Proxy(product, guest, count, isolated=True), "HTTP/1.1", floor=floor, plain=plain, shared=row))
     return table
 
 
@@ -44,7 +48,8 @@ def http2_rows(table: list[Row]) -> list[Row]:
     for row in table:
         if row.proxy.filters == 0 or (row.proxy.guest, row.proxy.filters) == ("header", 1):
             twins[id(row)] = Row(row.proxy, "HTTP/2", floor=row.floor and twins[id(row.floor)],
-                                 plain=row.plain and twins[id(row.plain)])
+                                 plain=row.plain and twins[id(row.plain)],
+                                 shared=row.shared and twins[id(row.shared)])
     return list(twins.values())
 
 

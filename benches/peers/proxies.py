@@ -24,11 +24,12 @@ class Programs:
 
 @dataclass
 class Proxy:
-    """One proxy in one configuration: `filters` times the guest of that name."""
+    """One proxy in one configuration: `filters` times the guest of that name. `isolated`: with a VM for each request."""
 
     product: str
     guest: str | None = None
     filters: int = 0
+    isolated: bool = False
     process: Process | None = None
     port: int = 0
     metrics_port: int = 0
@@ -40,7 +41,8 @@ class Proxy:
         if not self.filters:
             return self.product if self.product == "bare Pingora" else f"{self.product}, no filter"
         kind = "no-op" if self.guest == "noop" else "header"
-        return f"{self.product}, {self.filters} {kind} filter{'s' if self.filters > 1 else ''}"
+        isolation = ", isolated" if self.isolated else ""
+        return f"{self.product}, {self.filters} {kind} filter{'s' if self.filters > 1 else ''}{isolation}"
 
     def start(self, programs: Programs, origin: str, cpu: int | None, folder: Path) -> None:
         """Starts and checks it; RuntimeError says why it cannot be measured."""
@@ -65,7 +67,8 @@ class Proxy:
             "version": 1,
             "listeners": [{"name": "http", "address": f"127.0.0.1:{self.port}", "protocol": "http"}],
             "upstreams": {"origin": {"endpoints": [{"address": origin}]}},
-            "filters": {name: {"wasm": {"file": module}} for name in names},
+            "filters": {name: {"wasm": {"file": module}, "isolation": "request" if self.isolated else "shared"}
+                        for name in names},
             "chains": {"all": names} if names else {},
             "routes": [{**route, "chain": "all"} if names else route],
             # As in the peers: counters on, no line for each request.

@@ -12,7 +12,7 @@ from statistics import median
 from proxies import Proxy
 
 HEADINGS = ["", "load", "requests/s", "p99 ms", "CPU us/request: best", "median", "x bare Pingora", "us per filter",
-            "us per further filter", "RSS MiB"]
+            "us per further filter", "us over shared VMs", "RSS MiB"]
 
 
 @dataclass(frozen=True)
@@ -29,13 +29,14 @@ class Sample:
 @dataclass
 class Row:
     """A proxy under one kind of load. `floor` is bare Pingora, `plain` the same product without a filter, `single` the
-    same product with one filter of the kind."""
+    same product with one filter of the kind, `shared` the same where requests share a VM."""
 
     proxy: Proxy
     protocol: str
     floor: Row | None = None
     plain: Row | None = None
     single: Row | None = None
+    shared: Row | None = None
     samples: list[Sample] = field(default_factory=list)
     skipped: str | None = None
 
@@ -61,6 +62,12 @@ class Row:
         """Microseconds that each filter after the first adds."""
         return self._added(self.single)
 
+    def over_shared(self) -> float | None:
+        """Microseconds that a VM for each request adds, for each filter."""
+        if self.shared is None or self.shared.skipped:
+            return None
+        return median(a - b for a, b in zip(self.cpu_us(), self.shared.cpu_us())) / self.proxy.filters
+
     def _added(self, base: Row | None) -> float | None:
         """Median of the differences within a round, for each filter more than `base` has."""
         if base is None or base.skipped:
@@ -83,7 +90,7 @@ def markdown(table: list[Row]) -> str:
             number(middle([sample.p99_ms for sample in row.samples]), 2),
             f"{min(row.cpu_us()):.1f}", f"{median(row.cpu_us()):.1f}",
             number(row.ratio(), 2), number(row.per_filter(), 2), number(row.per_further_filter(), 2),
-            f"{row.samples[-1].resident_mib:.0f}",
+            number(row.over_shared(), 2), f"{row.samples[-1].resident_mib:.0f}",
         ]))
     return "\n".join(lines)
 
@@ -99,7 +106,7 @@ def as_json(table: list[Row], settings: dict) -> str:
             **({} if row.skipped else {
                 "cpu_us_best": min(row.cpu_us()), "cpu_us_median": median(row.cpu_us()),
                 "ratio_to_pingora": row.ratio(), "us_per_filter": row.per_filter(),
-                "us_per_further_filter": row.per_further_filter()}),
+                "us_per_further_filter": row.per_further_filter(), "us_over_shared": row.over_shared()}),
         } for row in table],
     }, indent=1) + "\n"
 

@@ -227,6 +227,8 @@ mapping! {
         queue: Option<Slot<Size>>,
         /// Callouts in flight of one VM (default 50).
         callouts: Option<Slot<u64>>,
+        /// VMs at once with isolation: request (default 1000). Beyond: an exchange waits for one.
+        vms: Option<Slot<u64>>,
         /// Log lines of one VM (default 100/1s). Beyond: dropped and counted.
         log: Option<Slot<Rate>>,
     }

@@ -1,26 +1,29 @@
-//! The VMs of one plugin, one for each worker, and what keeps them alive.
+//! The VMs of one plugin, one for each worker or one for each exchange, and what keeps them alive.
 //!
 //! A pool belongs to the process, not to a generation: generations borrow it, and a plugin whose module, configuration,
 //! limits and grants did not change keeps its pool, with VMs and state, across reloads.
 
 mod callouts;
+mod exchanges;
 mod host;
 mod registry;
 mod told;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 use portcullis_abi::host::Host;
 use portcullis_abi::plugin::Plugin;
-use portcullis_abi::vm::{Fault, FaultKind, Vm};
+use portcullis_abi::vm::{Beginning, Fault, FaultKind, Role, Snapshot, Vm};
+use portcullis_config::model::Isolation;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
 use crate::metrics::{FaultKind as FaultLabel, FilterMetrics};
 use crate::workers;
+use exchanges::{Exchanges, Lease};
 
 pub use host::{PoolHost, Services};
 pub use registry::{Key, Registry};
@@ -38,20 +41,38 @@ pub struct Pool {
     host: Arc<dyn Host>,
     services: Arc<Services>,
     metrics: Arc<FilterMetrics>,
-    /// By worker.
+    /// By worker; one alone where each exchange has a VM of its own.
     places: Box<[Place]>,
+    /// The first VM as it was started: what others begin as. `None`: they are started anew.
+    snapshot: OnceLock<Arc<Snapshot>>,
+    exchanges: Option<Exchanges>,
     /// Times of recent faults, and how often in a row the back-off was taken.
     faults: Mutex<(Vec<Instant>, u32)>,
 }
 
 /// One worker's VM.
-#[derive(Default)]
 struct Place {
+    worker: usize,
     vm: ArcSwapOption<Vm>,
     /// Woken when a VM was put in place, or starting one failed.
     changed: Notify,
     /// A replacement is on its way.
     replacing: Mutex<bool>,
+}
+
+impl Place {
+    fn of(worker: usize) -> Self {
+        Self {
+            worker,
+            vm: ArcSwapOption::default(),
+            changed: Notify::default(),
+            replacing: Mutex::default(),
+        }
+    }
+
+    fn vm(&self) -> Option<Arc<Vm>> {
+        self.vm.load_full().filter(|vm| vm.is_alive())
+    }
 }
 
 impl std::fmt::Debug for Pool {
@@ -63,16 +84,27 @@ impl std::fmt::Debug for Pool {
 }
 
 impl Pool {
-    /// Starts one VM for each worker. Blocks for as long as the module takes to start.
+    /// Starts one VM for each worker; or one in all and a snapshot, where each exchange has a VM of its own, at most
+    /// `vms` at once. Blocks for as long as the module takes to start.
     ///
     /// # Errors
     /// The first start that failed.
     pub fn start(
         plugin: Arc<Plugin>,
         services: Arc<Services>,
-        workers: usize,
+        isolation: Isolation,
+        vms: usize,
     ) -> Result<Arc<Self>, Fault> {
         let metrics = services.metrics.filter(&plugin.name);
+        let workers = services.workers.len();
+        let (places, exchanges) = match isolation {
+            Isolation::Shared => ((0..workers).map(Place::of).collect(), None),
+            Isolation::Request => {
+                // Any worker will do; another for each plugin.
+                let worker = plugin.name.bytes().map(usize::from).sum::<usize>() % workers;
+                ([Place::of(worker)].into(), Some(Exchanges::new(vms)))
+            }
+        };
         let pool = Arc::new_cyclic(|weak| Self {
             host: Arc::new(PoolHost::new(
                 weak.clone(),
@@ -82,19 +114,50 @@ impl Pool {
             plugin,
             services,
             metrics,
-            places: std::iter::repeat_with(Place::default)
-                .take(workers)
-                .collect(),
+            places,
+            snapshot: OnceLock::new(),
+            exchanges,
             faults: Mutex::default(),
         });
-        for worker in 0..workers {
-            let vm = Vm::start(&pool.plugin, &pool.host, worker).inspect_err(|fault| {
-                pool.metrics.fault(label(fault.kind));
-            })?;
+        for place in &pool.places {
+            let vm = Vm::start(&pool.plugin, &pool.host, place.worker)
+                .and_then(|vm| pool.take_snapshot(vm))
+                .inspect_err(|fault| pool.metrics.fault(label(fault.kind)))?;
             pool.metrics.vm_started();
-            pool.places[worker].vm.store(Some(vm));
+            place.vm.store(Some(vm));
         }
         Ok(pool)
+    }
+
+    /// Keeps what the first VM is after its start.
+    fn take_snapshot(&self, vm: Arc<Vm>) -> Result<Arc<Vm>, Fault> {
+        if self.snapshot.get().is_some() {
+            return Ok(vm);
+        }
+        match vm.snapshot() {
+            Ok(snapshot) => drop(self.snapshot.set(snapshot)),
+            Err(error) if !vm.is_alive() => {
+                return Err(Fault {
+                    kind: FaultKind::Start,
+                    callback: "snapshot",
+                    message: error.to_string(),
+                });
+            }
+            Err(error) if self.exchanges.is_some() => tracing::warn!(
+                filter = %self.plugin.name,
+                "there can be no snapshot of the filter, so it is started anew for every exchange: {error}",
+            ),
+            // It is only for replacements, and they have time.
+            Err(error) => tracing::debug!(filter = %self.plugin.name, "no snapshot: {error}"),
+        }
+        Ok(vm)
+    }
+
+    fn beginning(&self) -> Beginning<'_> {
+        match self.snapshot.get() {
+            Some(snapshot) => Beginning::Snapshot(snapshot),
+            None => Beginning::Start(&self.plugin),
+        }
     }
 
     /// Lets the VMs act: ticks and callouts that they asked for while starting.
@@ -119,23 +182,29 @@ impl Pool {
         &self.metrics
     }
 
-    /// This worker's VM, where it is there and well.
+    /// The VM for an exchange on this worker, where there is one at once.
     pub fn get(&self) -> Option<Arc<Vm>> {
-        self.place()?.vm.load_full().filter(|vm| vm.is_alive())
+        match &self.exchanges {
+            None => self.place()?.vm(),
+            Some(exchanges) => exchanges.get(self),
+        }
     }
 
-    /// Waits for this worker's VM to be replaced.
-    pub async fn wait(&self, time_max: Duration) -> Option<Arc<Vm>> {
+    /// Waits for this worker's VM to be replaced, or for the exchange's to be made.
+    pub async fn wait(self: &Arc<Self>, time_max: Duration) -> Option<Arc<Vm>> {
+        if let Some(exchanges) = &self.exchanges {
+            return exchanges.wait(self, time_max).await;
+        }
         let place = self.place()?;
         let waited = async {
             loop {
                 let changed = place.changed.notified();
-                if let Some(vm) = self.get() {
+                if let Some(vm) = place.vm() {
                     return Some(vm);
                 }
                 // During a back-off nobody comes: fail at once.
                 if !*place.replacing.lock() || self.backing_off() {
-                    return self.get();
+                    return place.vm();
                 }
                 changed.await;
             }
@@ -151,9 +220,17 @@ impl Pool {
         self.faults.lock().1 > 0
     }
 
-    /// A VM was discarded: count it, tell it, and start another. Later reports about the same VM do nothing.
+    /// A VM was discarded: count it, tell it, and start another where it was a worker's. Later reports about the same
+    /// VM do nothing.
     pub fn faulted(self: &Arc<Self>, vm: &Arc<Vm>, fault: &Fault) {
-        let Some(place) = self.places.get(vm.worker()) else {
+        if let Some(lease) = vm.role().lease::<Lease>() {
+            if lease.faulted() {
+                self.tell(fault);
+            }
+            return;
+        }
+        let mut places = self.places.iter();
+        let Some(place) = places.find(|place| place.worker == vm.worker()) else {
             return;
         };
         {
@@ -171,8 +248,7 @@ impl Pool {
         }
         place.vm.store(None);
         self.metrics.vm_ended();
-        self.metrics.fault(label(fault.kind));
-        tracing::error!(filter = %self.plugin.name, kind = fault.kind.as_str(), callback = fault.callback, "filter fault: {}", fault.message);
+        self.tell(fault);
         let pause = self.next_pause();
         let (pool, worker) = (Arc::downgrade(self), vm.worker());
         self.services.control.spawn(async move {
@@ -191,12 +267,22 @@ impl Pool {
         });
     }
 
+    fn tell(&self, fault: &Fault) {
+        self.metrics.fault(label(fault.kind));
+        tracing::error!(filter = %self.plugin.name, kind = fault.kind.as_str(), callback = fault.callback, "filter fault: {}", fault.message);
+    }
+
     /// Puts a fresh VM in place, or tells how long to wait before the next try.
     async fn replace(self: &Arc<Self>, worker: usize) -> Result<(), Duration> {
         let pool = self.clone();
-        let started =
-            tokio::task::spawn_blocking(move || Vm::start(&pool.plugin, &pool.host, worker)).await;
-        let place = &self.places[worker];
+        let started = tokio::task::spawn_blocking(move || {
+            Vm::begin(pool.beginning(), &pool.host, worker, Role::Service)
+        })
+        .await;
+        let mut places = self.places.iter();
+        let Some(place) = places.find(|place| place.worker == worker) else {
+            return Ok(());
+        };
         match started {
             Ok(Ok(vm)) => {
                 self.metrics.vm_started();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, interval, timeout};
 
 /// How long anything in a test may take. Generous: two cores may be shared by a whole build.
-pub const LIMIT: Duration = Duration::from_secs(30);
+pub const LIMIT: Duration = Duration::from_secs(60);
 
 /// How often [`until`] asks again.
 const PERIOD: Duration = Duration::from_millis(10);

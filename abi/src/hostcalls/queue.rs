@@ -10,7 +10,8 @@ use crate::memory;
 use crate::shared::Enqueued;
 use crate::wire::types::Status;
 
-/// The queue of that name in the plugin's own space; its notices come to this VM from now on.
+/// The queue of that name in the plugin's own space; its notices come to this VM from now on, or to the one that works for
+/// its root contexts.
 pub(super) fn proxy_register_shared_queue(
     call: &mut Call<'_>,
     name: u32,
@@ -24,11 +25,12 @@ pub(super) fn proxy_register_shared_queue(
         return Err(Status::InternalFailure.into());
     }
     let root = state.effective.root.ok_or(Status::InternalFailure)?;
-    let queue = state
-        .plugin
-        .shared
-        .register_queue(name, Weak::clone(&state.vm), root);
-    Ok(call.write_u32(queue_out, queue.ok_or(Status::InternalFailure)?)?)
+    let consumer = Weak::clone(state.service.as_ref().unwrap_or(&state.vm));
+    let queue = state.plugin.shared.register_queue(name, consumer, root);
+    let queue = queue.ok_or(Status::InternalFailure)?;
+    state.queues.retain(|(registered, _)| *registered != queue);
+    state.queues.push((queue, root));
+    Ok(call.write_u32(queue_out, queue)?)
 }
 
 /// No `vm_id` is the own one; another's queues are found only where they are granted.
@@ -74,7 +76,7 @@ pub(super) fn proxy_enqueue_shared_queue(
         .queue(queue, |vm_id| state.plugin.grants.allows_queues(vm_id))
         .ok_or(Status::NotFound)?;
     let outcome = if state.actions.len() < ACTIONS_MAX {
-        found.enqueue(value)
+        found.enqueue(value, state.plugin.limits.queue)
     } else {
         Enqueued::Full
     };

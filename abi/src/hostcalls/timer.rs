@@ -17,9 +17,10 @@ pub(super) fn proxy_get_current_time_nanoseconds(call: &mut Call<'_>, time_out: 
     )?)
 }
 
-/// Of the effective context's root; 0 stops.
+/// Of the effective context's root; 0 stops. Where another VM works for the root contexts, it has no effect.
 pub(super) fn proxy_set_tick_period_milliseconds(call: &mut Call<'_>, period: u32) -> Answer {
-    let Some(root) = call.state().effective.root else {
+    let state = call.state();
+    let (Some(root), None) = (state.effective.root, &state.service) else {
         return call.unavailable("proxy_set_tick_period_milliseconds");
     };
     let period = (period != 0).then(|| Duration::from_millis(period.into()));
@@ -45,6 +46,7 @@ pub(super) fn proxy_done(call: &mut Call<'_>) -> Answer {
     let state = call.state_mut();
     if let Effective {
         root: Some(root),
+        context: _,
         stream: None,
     } = state.effective
         && !state.done.contains(&root)

@@ -5,7 +5,7 @@ use std::sync::Weak;
 
 use parking_lot::Mutex;
 
-use crate::limits::{QUEUE_BYTES_MAX, QUEUE_ITEMS_MAX};
+use crate::limits::QUEUE_ITEMS_MAX;
 use crate::vm::{ContextId, Vm};
 
 pub(crate) struct Queue {
@@ -49,14 +49,15 @@ impl Queue {
     }
 
     /// Points the notices at the latest registrant.
-    pub(super) fn consume(&self, vm: Weak<Vm>, root: ContextId) {
+    pub(crate) fn consume(&self, vm: Weak<Vm>, root: ContextId) {
         self.state.lock().consumer = Some((vm, root));
     }
 
-    pub(crate) fn enqueue(&self, item: &[u8]) -> Enqueued {
+    /// Puts an item at the end, where no more than `bytes_max` wait then.
+    pub(crate) fn enqueue(&self, item: &[u8], bytes_max: usize) -> Enqueued {
         let mut state = self.state.lock();
         if state.items.len() >= QUEUE_ITEMS_MAX
-            || state.bytes.saturating_add(item.len()) > QUEUE_BYTES_MAX
+            || state.bytes.saturating_add(item.len()) > bytes_max
         {
             return Enqueued::Full;
         }
@@ -80,13 +81,15 @@ impl Queue {
 mod tests {
     use super::*;
 
+    const BYTES: usize = 100;
+
     #[test]
     fn items_come_out_in_order_and_a_full_queue_drops() {
         let queue = Queue::new(1, String::new());
-        assert!(matches!(queue.enqueue(b"a"), Enqueued::Silent));
+        assert!(matches!(queue.enqueue(b"a", BYTES), Enqueued::Silent));
         queue.consume(Weak::new(), ContextId(3));
         assert!(matches!(
-            queue.enqueue(b"b"),
+            queue.enqueue(b"b", BYTES),
             Enqueued::Notify(_, ContextId(3))
         ));
         assert_eq!(queue.dequeue().unwrap(), b"a");
@@ -94,14 +97,14 @@ mod tests {
         assert!(queue.dequeue().is_none());
 
         assert!(matches!(
-            queue.enqueue(&vec![0; QUEUE_BYTES_MAX]),
+            queue.enqueue(&[0; BYTES], BYTES),
             Enqueued::Notify(..)
         ));
-        assert!(matches!(queue.enqueue(b"x"), Enqueued::Full));
+        assert!(matches!(queue.enqueue(b"x", BYTES), Enqueued::Full));
         queue.dequeue();
         for _ in 0..QUEUE_ITEMS_MAX {
-            assert!(!matches!(queue.enqueue(b""), Enqueued::Full));
+            assert!(!matches!(queue.enqueue(b"", BYTES), Enqueued::Full));
         }
-        assert!(matches!(queue.enqueue(b""), Enqueued::Full));
+        assert!(matches!(queue.enqueue(b"", BYTES), Enqueued::Full));
     }
 }

@@ -5,19 +5,21 @@ use std::time::{Duration, Instant};
 use rustix::time::{ClockId, clock_gettime};
 use wasmtime::ResourceLimiter;
 
-use crate::limits::{LOG_LINES_PER_SECOND, TABLE_ELEMENTS_MAX, TABLES_MAX};
+use crate::limits::{EPOCH_TICK, Limits, TABLES_MAX};
 
 /// Memory and tables.
 pub(crate) struct Bounds {
     memory: usize,
+    table: usize,
     /// The guest was refused memory in the callback that runs: a trap in it is put down to that.
     pub(crate) memory_refused: bool,
 }
 
 impl Bounds {
-    pub(crate) fn new(memory: usize) -> Self {
+    pub(crate) fn new(limits: &Limits) -> Self {
         Self {
-            memory,
+            memory: limits.memory,
+            table: limits.table,
             memory_refused: false,
         }
     }
@@ -45,7 +47,7 @@ impl ResourceLimiter for Bounds {
         desired: usize,
         _: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        Ok(desired <= TABLE_ELEMENTS_MAX)
+        Ok(desired <= self.table)
     }
 
     fn instances(&self) -> usize {
@@ -66,11 +68,24 @@ impl ResourceLimiter for Bounds {
 /// The clock is first read at the first tick of the epoch, which most callbacks never see: the usual callback makes no
 /// system call. What ran before that tick (at most one period) goes uncounted. A guest whose thread waits for a core
 /// or for a lock of the host uses no CPU time and is left alone.
+///
+/// For an exchange, which may be many short callbacks, the first tick in each counts for one period: a callback of a
+/// fifth of a period meets a tick every fifth time.
 #[derive(Default)]
 pub(crate) struct CpuMeter {
     limit: Duration,
-    baseline: Option<Duration>,
-    exhausted: bool,
+    /// The clock at the first tick, and at the last.
+    seen: Option<(Duration, Duration)>,
+    exhausted: Option<Exhausted>,
+}
+
+/// A CPU limit that is used up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exhausted {
+    /// That of the callback, or of the start.
+    Call(Duration),
+    /// That of the exchange.
+    Exchange(Duration),
 }
 
 impl CpuMeter {
@@ -78,24 +93,28 @@ impl CpuMeter {
     pub(crate) fn begin(&mut self, limit: Duration) {
         *self = Self {
             limit,
-            baseline: None,
-            exhausted: false,
+            seen: None,
+            exhausted: None,
         };
     }
 
-    /// The epoch ticked. False: the limit is used up.
-    pub(crate) fn tick(&mut self, now: Duration) -> bool {
-        let baseline = *self.baseline.get_or_insert(now);
-        self.exhausted = now.saturating_sub(baseline) >= self.limit;
-        !self.exhausted
+    /// The epoch ticked. Answers how much the callback has used since the tick before, for the exchange's account.
+    pub(crate) fn tick(&mut self, now: Duration) -> Duration {
+        let (first, last) = self.seen.unwrap_or((now, now.saturating_sub(EPOCH_TICK)));
+        self.seen = Some((first, now));
+        if now.saturating_sub(first) >= self.limit {
+            self.exhausted = Some(Exhausted::Call(self.limit));
+        }
+        now.saturating_sub(last)
     }
 
-    pub(crate) fn exhausted(&self) -> bool {
+    /// The exchange has used up its limit.
+    pub(crate) fn exhaust_exchange(&mut self, limit: Duration) {
+        self.exhausted.get_or_insert(Exhausted::Exchange(limit));
+    }
+
+    pub(crate) fn exhausted(&self) -> Option<Exhausted> {
         self.exhausted
-    }
-
-    pub(crate) fn limit(&self) -> Duration {
-        self.limit
     }
 }
 
@@ -104,25 +123,37 @@ pub(crate) fn thread_time() -> Duration {
     Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
 }
 
-/// Lines in the second that began with the first of them.
-#[derive(Default)]
+/// Lines in the period that began with the first of them.
 pub(crate) struct LogRate {
-    second: Option<Instant>,
-    lines: u32,
+    lines_max: u64,
+    period: Duration,
+    began: Option<Instant>,
+    lines: u64,
     dropped: u64,
 }
 
 impl LogRate {
+    /// So many lines in each period.
+    pub(crate) fn new(lines_max: u64, period: Duration) -> Self {
+        Self {
+            lines_max,
+            period,
+            began: None,
+            lines: 0,
+            dropped: 0,
+        }
+    }
+
     /// Whether one more line may go.
     pub(crate) fn admit(&mut self, now: Instant) -> bool {
         let fresh = self
-            .second
-            .is_none_or(|second| now.saturating_duration_since(second) >= Duration::from_secs(1));
+            .began
+            .is_none_or(|began| now.saturating_duration_since(began) >= self.period);
         if fresh {
-            self.second = Some(now);
+            self.began = Some(now);
             self.lines = 0;
         }
-        if self.lines < LOG_LINES_PER_SECOND {
+        if self.lines < self.lines_max {
             self.lines += 1;
             return true;
         }
@@ -146,28 +177,35 @@ mod tests {
     fn cpu_is_counted_from_the_first_tick() {
         let mut meter = CpuMeter::default();
         meter.begin(10 * MS);
-        assert!(meter.tick(1000 * MS));
-        assert!(meter.tick(1005 * MS));
-        assert!(meter.tick(1009 * MS)); // many ticks of wall time may pass here
-        assert!(meter.tick(1009 * MS));
-        assert!(!meter.exhausted());
-        assert!(!meter.tick(1010 * MS));
-        assert!(meter.exhausted());
+        assert_eq!(
+            meter.tick(1000 * MS),
+            EPOCH_TICK,
+            "the first counts for a period"
+        );
+        assert_eq!(meter.tick(1005 * MS), 5 * MS);
+        assert_eq!(meter.tick(1009 * MS), 4 * MS); // many ticks of wall time may pass here
+        assert_eq!(meter.tick(1009 * MS), Duration::ZERO);
+        assert_eq!(meter.exhausted(), None);
+        assert_eq!(meter.tick(1010 * MS), MS);
+        assert_eq!(meter.exhausted(), Some(Exhausted::Call(10 * MS)));
         meter.begin(10 * MS);
-        assert!(meter.tick(1010 * MS));
-        assert!(!meter.exhausted());
+        assert_eq!(meter.tick(1010 * MS), EPOCH_TICK);
+        assert_eq!(meter.exhausted(), None);
+        meter.exhaust_exchange(20 * MS);
+        assert_eq!(meter.exhausted(), Some(Exhausted::Exchange(20 * MS)));
     }
 
     #[test]
-    fn lines_beyond_the_rate_are_dropped_and_counted_until_the_next_second() {
-        let mut rate = LogRate::default();
+    fn lines_beyond_the_rate_are_dropped_and_counted_until_the_next_period() {
+        let mut rate = LogRate::new(3, 60 * MS);
         let start = Instant::now();
-        for _ in 0..LOG_LINES_PER_SECOND {
+        for _ in 0..3 {
             assert!(rate.admit(start));
         }
-        assert!(!rate.admit(start + 999 * MS));
-        assert!(!rate.admit(start + 999 * MS));
+        assert!(!rate.admit(start + 59 * MS));
+        assert!(!rate.admit(start + 59 * MS));
         assert_eq!((rate.take_dropped(), rate.take_dropped()), (2, 0));
-        assert!(rate.admit(start + 1000 * MS));
+        assert!(rate.admit(start + 60 * MS));
+        assert!(!LogRate::new(0, MS).admit(start), "none at all");
     }
 }

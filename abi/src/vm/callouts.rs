@@ -56,6 +56,29 @@ impl Callouts {
         Some(self.last_token)
     }
 
+    /// No callouts, after so many.
+    pub(super) fn after(last_token: u32) -> Self {
+        Self {
+            last_token,
+            ..Self::default()
+        }
+    }
+
+    /// The last token that was given.
+    pub(super) fn last_token(&self) -> u32 {
+        self.last_token
+    }
+
+    /// The root that waits for what has a token.
+    pub(super) fn root(&self, token: u32) -> Option<ContextId> {
+        self.in_flight.get(&token).map(|waiting| waiting.root)
+    }
+
+    /// A root waits for a callout of an earlier VM, which is made again.
+    pub(super) fn wait(&mut self, token: u32, root: ContextId, kind: Kind) {
+        self.in_flight.insert(token, Waiting { root, kind });
+    }
+
     /// The root that waits for the answer of an HTTP call; it waits no more.
     pub(crate) fn close_http(&mut self, token: u32) -> Option<ContextId> {
         match self.in_flight.get(&token)?.kind {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
+use std::time::Duration;
 
 use crate::stream::SharedStream;
 use crate::wire::types::{BufferType, MapType};
@@ -24,6 +25,8 @@ pub(crate) struct Contexts {
     table: HashMap<ContextId, Context, BuildHasherDefault<IdHasher>>,
     roots: Vec<ContextId>,
     last: u32,
+    /// CPU time of the streams that were seen at work by a tick of the epoch.
+    used: HashMap<ContextId, Duration, BuildHasherDefault<IdHasher>>,
 }
 
 impl Contexts {
@@ -38,12 +41,31 @@ impl Contexts {
         Some(id)
     }
 
+    /// The same root contexts, and the same ids to come; streams are of one VM.
+    pub(super) fn of_roots(&self) -> Self {
+        let roots = self.roots.iter().map(|root| (*root, Context::Root));
+        Self {
+            table: roots.collect(),
+            roots: self.roots.clone(),
+            last: self.last,
+            used: HashMap::default(),
+        }
+    }
+
+    /// Adds CPU time to a stream's account, and answers what is on it.
+    pub(super) fn charge(&mut self, stream: ContextId, used: Duration) -> Duration {
+        let account = self.used.entry(stream).or_default();
+        *account = account.saturating_add(used);
+        *account
+    }
+
     /// Root contexts in the order of the plugin's `roots`.
     pub(crate) fn roots(&self) -> &[ContextId] {
         &self.roots
     }
 
     pub(crate) fn remove(&mut self, id: ContextId) -> Option<Context> {
+        self.used.remove(&id);
         self.table.remove(&id)
     }
 
@@ -68,10 +90,12 @@ impl Contexts {
         Some(match self.table.get(&id)? {
             Context::Root => Effective {
                 root: Some(id),
+                context: None,
                 stream: None,
             },
             Context::Stream { root, stream, slot } => Effective {
                 root: Some(*root),
+                context: Some(id),
                 stream: Some((SharedStream::clone(stream), *slot)),
             },
         })
@@ -90,6 +114,8 @@ impl Contexts {
 #[derive(Default)]
 pub(crate) struct Effective {
     pub(crate) root: Option<ContextId>,
+    /// That of the stream.
+    pub(crate) context: Option<ContextId>,
     pub(crate) stream: Option<(SharedStream, u16)>,
 }
 

@@ -11,6 +11,9 @@ type OnHttpCallResponse = TypedFunc<(u32, u32, u32, u32, u32), ()>;
 /// Root context, token, and a number: of pairs or bytes, or the status.
 pub(super) type OnGrpc = TypedFunc<(u32, u32, u32), ()>;
 
+/// Of our own: a guest draws new randomness in a VM that began from a snapshot.
+pub(super) const RESEED: &str = "portcullis_reseed";
+
 /// All are optional in the ABI.
 pub(super) struct Exports {
     pub(super) context_create: Option<TypedFunc<(u32, u32), ()>>,
@@ -37,6 +40,7 @@ pub(super) struct Exports {
     pub(super) grpc_receive: Option<OnGrpc>,
     pub(super) grpc_trailing_metadata: Option<OnGrpc>,
     pub(super) grpc_close: Option<OnGrpc>,
+    pub(super) reseed: Option<TypedFunc<(), ()>>,
 }
 
 impl Exports {
@@ -76,6 +80,7 @@ impl Exports {
             // AssemblyScript's spelling.
             .or_else(|| find(instance, store, "proxy_on_grpc_trailing_metadata")),
             grpc_close: find(instance, store, "proxy_on_grpc_close"),
+            reseed: find(instance, store, RESEED),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use wasmtime::{FrameInfo, Trap, WasmBacktrace};
 
+use super::bounds::Exhausted;
 use super::state::State;
 use crate::limits::FAULT_MESSAGE_BYTES_MAX;
 
@@ -51,11 +52,14 @@ impl FaultKind {
 impl Fault {
     /// What an error of the runtime means, by what the VM was doing.
     pub(super) fn of(error: &wasmtime::Error, state: &State, callback: &'static str) -> Self {
-        let (kind, reason) = if state.cpu.exhausted() {
-            (
-                FaultKind::Cpu,
-                format!("used more than {:?} of CPU time", state.cpu.limit()),
-            )
+        let (kind, reason) = if let Some(exhausted) = state.cpu.exhausted() {
+            let reason = match exhausted {
+                Exhausted::Call(limit) => format!("used more than {limit:?} of CPU time"),
+                Exhausted::Exchange(limit) => {
+                    format!("used more than {limit:?} of CPU time in one exchange")
+                }
+            };
+            (FaultKind::Cpu, reason)
         } else if matches!(error.downcast_ref::<Trap>(), Some(Trap::StackOverflow)) {
             (
                 FaultKind::Stack,

@@ -12,6 +12,8 @@ mod context;
 mod exports;
 mod fault;
 mod retire;
+mod role;
+mod snapshot;
 mod start;
 mod state;
 
@@ -21,9 +23,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use wasmtime::{Memory, Store};
+use wasmtime::{Instance, Memory, Store};
 
 use crate::host::{Host, HostAction};
+use crate::image::Image;
 use crate::plugin::Plugin;
 use crate::stream::SharedStream;
 
@@ -34,6 +37,8 @@ pub(crate) use context::Effective;
 use exports::Exports;
 pub use fault::{Fault, FaultKind};
 use retire::Retirement;
+pub use role::Role;
+pub use snapshot::{Snapshot, SnapshotError};
 pub(crate) use state::State;
 
 /// One instance of a plugin's module.
@@ -41,6 +46,7 @@ pub struct Vm {
     plugin: Arc<Plugin>,
     host: Arc<dyn Host>,
     worker: usize,
+    role: Role,
     life: Mutex<Life>,
     alive: AtomicBool,
     memory: AtomicUsize,
@@ -63,8 +69,11 @@ enum Life {
 /// What a guest needs to be called.
 struct Live {
     store: Store<State>,
+    instance: Instance,
     exports: Exports,
     memory: Memory,
+    /// The snapshot's image that its memory rests on, which has to be there for as long as the store is.
+    rests_on: Option<Arc<Image>>,
     retirement: Retirement,
     /// Roots with a tick, which end with the VM.
     ticking: Vec<ContextId>,
@@ -97,6 +106,15 @@ impl Entry {
     }
 }
 
+/// What a VM begins as.
+#[derive(Clone, Copy)]
+pub enum Beginning<'a> {
+    /// The module as it was compiled: the whole start, every root context's configuration included.
+    Start(&'a Arc<Plugin>),
+    /// A VM that was started before.
+    Snapshot(&'a Arc<Snapshot>),
+}
+
 impl Vm {
     /// Instantiates, starts and configures every root context. Blocks for up to `limits.cpu_start`; any thread.
     ///
@@ -109,6 +127,23 @@ impl Vm {
         host: &Arc<dyn Host>,
         worker: usize,
     ) -> Result<Arc<Self>, Fault> {
+        Self::begin(Beginning::Start(plugin), host, worker, Role::Service)
+    }
+
+    /// Makes a VM. From a snapshot that takes microseconds, and only `portcullis_reseed` of the guest is called.
+    ///
+    /// # Errors
+    /// A [`FaultKind::Start`], whatever the reason.
+    pub fn begin(
+        beginning: Beginning<'_>,
+        host: &Arc<dyn Host>,
+        worker: usize,
+        role: Role,
+    ) -> Result<Arc<Self>, Fault> {
+        let plugin = match beginning {
+            Beginning::Start(plugin) => plugin,
+            Beginning::Snapshot(snapshot) => snapshot.plugin(),
+        };
         let vm = Arc::new(Self {
             plugin: Arc::clone(plugin),
             host: Arc::clone(host),
@@ -118,13 +153,26 @@ impl Vm {
             memory: AtomicUsize::new(0),
             kept: Mutex::new(Some(Vec::new())),
             until_done: Mutex::default(),
+            role,
         });
-        let mut live = start::start(&vm)?;
+        let mut live = match beginning {
+            Beginning::Start(_) => start::start(&vm)?,
+            Beginning::Snapshot(snapshot) => start::resume(&vm, snapshot)?,
+        };
         let actions = vm.left(&mut live);
         *vm.life.lock() = Life::Live(Box::new(live));
         vm.alive.store(true, Ordering::Release);
-        vm.hand_over(actions);
+        match vm.role {
+            Role::Service => vm.hand_over(actions),
+            // The VM that works for the root contexts was started too, and asked for the same.
+            Role::Exchange { .. } => *vm.kept.lock() = None,
+        }
         Ok(vm)
+    }
+
+    /// What it is for.
+    pub fn role(&self) -> &Role {
+        &self.role
     }
 
     /// Hands the kept actions to [`Host::act`]; from now on actions are handed over after each callback.

@@ -1,7 +1,7 @@
 //! What the host knows of a VM while its guest runs: the store's data.
 
 use std::sync::{Arc, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use wasmtime::{Memory, TypedFunc};
 
@@ -19,6 +19,8 @@ pub(crate) struct State {
     pub(crate) plugin: Arc<Plugin>,
     pub(crate) host: Arc<dyn Host>,
     pub(crate) vm: Weak<Vm>,
+    /// The VM that works for the root contexts, where this one serves an exchange only.
+    pub(crate) service: Option<Weak<Vm>>,
     /// None only in the wasm start section.
     pub(crate) memory: Option<Memory>,
     /// None only in the wasm start section, or where the module has none and needs none.
@@ -33,6 +35,8 @@ pub(crate) struct State {
     pub(crate) metrics: Vec<Arc<dyn Metric>>,
     /// Roots that called `proxy_done`, of a VM that is being retired.
     pub(crate) done: Vec<ContextId>,
+    /// Queues that were registered, each with the last root that did.
+    pub(crate) queues: Vec<(u32, ContextId)>,
     /// Asked for in this callback (or since the start, before activation).
     pub(crate) actions: Vec<HostAction>,
     pub(crate) bounds: Bounds,
@@ -52,6 +56,7 @@ impl State {
         Self {
             host: Arc::clone(&vm.host),
             vm: Arc::downgrade(vm),
+            service: vm.role.service().cloned(),
             memory: None,
             allocate: None,
             allocating: false,
@@ -61,10 +66,11 @@ impl State {
             callouts: Callouts::default(),
             metrics: Vec::new(),
             done: Vec::new(),
+            queues: Vec::new(),
             actions: Vec::new(),
-            bounds: Bounds::new(plugin.limits.memory),
+            bounds: Bounds::new(&plugin.limits),
             cpu: CpuMeter::default(),
-            log_rate: LogRate::default(),
+            log_rate: LogRate::new(plugin.limits.log_lines, plugin.limits.log_period),
             last_error: None,
             scratch: Vec::new(),
             absent_header_is_empty: plugin.module.report().abi == [AbiVersion::V0_1_0],
@@ -86,6 +92,18 @@ impl State {
     /// The plugin configuration, inside the `proxy_on_configure` it is for.
     pub(crate) fn plugin_configuration(&self) -> Option<&[u8]> {
         self.plugin.roots.get(self.configuring?).map(Vec::as_slice)
+    }
+
+    /// The epoch ticked: whether the guest may go on. The CPU time goes to the account of the stream in effect.
+    pub(super) fn tick(&mut self, now: Duration) -> bool {
+        let used = self.cpu.tick(now);
+        let limit = self.plugin.limits.cpu_per_exchange;
+        if let Some(context) = self.effective.context
+            && self.contexts.charge(context, used) >= limit
+        {
+            self.cpu.exhaust_exchange(limit);
+        }
+        self.cpu.exhausted().is_none()
     }
 
     /// A callback returned: forgets what only it may see.

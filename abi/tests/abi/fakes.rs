@@ -296,6 +296,11 @@ pub(crate) fn engine() -> &'static Arc<Engine> {
 
 /// A plugin of that guest with two roots, no grants, and generous CPU limits (tests run in unoptimised crowds).
 pub(crate) fn plugin(guest: &Guest) -> Plugin {
+    plugin_of(&guest.wasm())
+}
+
+/// The same of any module.
+pub(crate) fn plugin_of(wasm: &[u8]) -> Plugin {
     Plugin {
         name: "hello".to_owned(),
         root_id: "my_root".to_owned(),
@@ -308,7 +313,7 @@ pub(crate) fn plugin(guest: &Guest) -> Plugin {
             cpu_per_call: Duration::from_secs(5),
             ..Limits::default()
         },
-        module: Module::load(engine(), &guest.wasm()).unwrap(),
+        module: Module::load(engine(), wasm).unwrap(),
         shared: Spaces::new().space("my_vm"),
     }
 }

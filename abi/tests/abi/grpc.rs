@@ -1,6 +1,7 @@
 //! gRPC callouts: what is checked, what the embedder is given to do, and how answers come back.
 
 mod refused;
+mod resumed;
 
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;

@@ -6,6 +6,7 @@
     reason = "a test may fail loudly"
 )]
 
+mod backtraces;
 mod callouts;
 mod compile_cache;
 mod contexts;
@@ -16,9 +17,12 @@ mod grpc;
 mod guest;
 mod headers;
 mod inspection;
+mod isolation;
 mod pointers;
+mod quotas;
 mod retirement;
 mod sharing;
+mod snapshots;
 mod start;
 mod statuses;
 mod tcp;

@@ -20,6 +20,8 @@ use crate::values::{Free, Text};
 const WASM_PAGE: u64 = 64 << 10;
 /// 16 bytes each: 160 MB a table.
 const TABLE_ELEMENTS_MAX: u64 = 10_000_000;
+/// Each reserves 4 GiB of the 128 TiB of addresses that a process has.
+const VMS_MAX: u64 = 30_000;
 /// All that 32-bit addresses reach.
 const WASM_MEMORY_MAX: u64 = 4 << 30;
 
@@ -166,6 +168,7 @@ impl Resolver<'_> {
             shared_data,
             queue,
             callouts,
+            vms,
             log,
         } = limits;
         let memory_bounds = Bounds {
@@ -188,6 +191,7 @@ impl Resolver<'_> {
             shared_data: self.size(shared_data, defaults.shared_data, &Bounds::NONE),
             queue: self.size(queue, defaults.queue, &Bounds::NONE),
             callouts: self.number(callouts, defaults.callouts, 0..=u64::MAX),
+            vms: self.number(vms, defaults.vms, 1..=VMS_MAX),
             log: or(log, defaults.log),
         }
     }
@@ -247,6 +251,7 @@ impl Default for FilterLimits {
             shared_data: 16 << 20,
             queue: 4 << 20,
             callouts: 50,
+            vms: 1000,
             log: Rate {
                 count: 100,
                 per: Duration::from_secs(1),

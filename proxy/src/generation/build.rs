@@ -171,7 +171,7 @@ impl Built {
             module,
             shared: self.spaces.space(&filter.vm_id),
         });
-        let pool = Pool::start(plugin, self.services.clone(), self.services.workers.len())
+        let pool = Pool::start(plugin, self.services.clone(), filter.isolation, limits.vms)
             .map_err(|fault| {
                 filter
                     .at
@@ -263,7 +263,7 @@ fn overrides(config: &Config, id: FilterId) -> impl Iterator<Item = (usize, &Plu
 
 /// What has to be the same for a plugin to keep its VMs.
 fn key(filter: &Filter, wasm: &[u8], configs: &[Vec<u8>], grants: &Grants) -> Key {
-    let limits = format!("{:?}", filter.limits);
+    let limits = format!("{:?} {:?}", filter.limits, filter.isolation);
     let grants = format!("{grants:?}");
     let env: BTreeMap<_, _> = filter.env.iter().collect();
     let env = format!("{env:?}");
