@@ -27,6 +27,12 @@ pub trait Host: Send + Sync + 'static {
     /// Whether `upstream` exists. Grants were checked by the host before.
     fn has_upstream(&self, upstream: &str) -> bool;
 
+    /// Whether there is a foreign function of this name, which begins with `portcullis.`. Grants are checked by the host.
+    fn has_foreign_function(&self, name: &str) -> bool {
+        let _ = name;
+        false
+    }
+
     /// A property that needs no exchange (`node`, `xds.node`...), in Envoy's encoding. False: not found.
     fn property(&self, plugin: &Plugin, path: &[u8], out: &mut Vec<u8>) -> bool;
 
@@ -44,6 +50,8 @@ pub enum HostAction {
     HttpCall(HttpCall),
     /// Make the call or open the stream; answer by [`Vm::on_grpc`] on the VM's worker.
     GrpcCall(GrpcCall),
+    /// Run the function; answer by [`Vm::on_foreign_function`] on the VM's worker.
+    ForeignCall(ForeignCall),
     /// Call [`Vm::on_tick`] every `period` (re-armed after each callback); `None` stops.
     SetTick {
         root: ContextId,
@@ -71,6 +79,16 @@ pub struct HttpCall {
     pub trailers: Vec<(Vec<u8>, Vec<u8>)>,
     /// `None`: no timeout of the guest's own.
     pub timeout: Option<Duration>,
+}
+
+/// A call of a foreign function of the embedder's own.
+#[derive(Clone, Debug)]
+pub struct ForeignCall {
+    /// Unique in its VM for ever.
+    pub token: u32,
+    /// One that [`Host::has_foreign_function`] said is there.
+    pub name: String,
+    pub argument: Vec<u8>,
 }
 
 /// What a callout brought back. A failure has no headers (Envoy: a reset), and `proxy_get_status` says why.

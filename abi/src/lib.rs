@@ -47,13 +47,13 @@ pub use callbacks::Callbacks;
 pub use engine::{Engine, EngineError, EngineOptions};
 pub use grants::{Access, Grants, ReadWrite};
 pub use grpc::{GrpcCall, GrpcEvent, GrpcKind, GrpcMessages, GrpcNext, GrpcTarget};
-pub use host::{Host, HostAction, HttpCall, HttpCallResponse, Metric, Refusal};
+pub use host::{ForeignCall, Host, HostAction, HttpCall, HttpCallResponse, Metric, Refusal};
 pub use inspect::{AbiVersion, GrantNeeds, Import, Report, inspect};
 pub use limits::Limits;
 pub use module::{LoadError, Module};
 pub use plugin::Plugin;
 pub use shared::{Space, Spaces};
-pub use stream::{HeaderError, LocalResponse, SharedStream, Stream};
+pub use stream::{Declaration, HeaderError, LocalResponse, SharedStream, Span, Stream};
 pub use vm::{Beginning, ContextId, Fault, FaultKind, Role, Snapshot, SnapshotError, Vm};
 pub use wire::types::{
     BufferType, ConnectionAction, DataAction, HeadersAction, LogLevel, MapType, MetricType,

@@ -102,6 +102,27 @@ pub const GRPC_QUEUED_BYTES_MAX: usize = GRPC_MESSAGE_BYTES_MAX;
 /// gRPC messages of one call that wait to be sent: empty ones count as well.
 pub const GRPC_QUEUED_MESSAGES_MAX: usize = 1024;
 
+/// The argument of one foreign function, in bytes: compressing so much takes some ten milliseconds.
+pub const FOREIGN_ARGUMENT_BYTES_MAX: usize = 1 << 20;
+
+/// What `uncompress` gives, in bytes.
+pub const UNCOMPRESSED_BYTES_MAX: usize = 16 << 20;
+
+/// The text of a CEL expression, in bytes: the depth of its tree is bounded by that.
+pub const EXPRESSION_BYTES_MAX: usize = 2 << 10;
+
+/// Opening brackets and conditions of a CEL expression: parsing recurses at each.
+pub const EXPRESSION_BRACKETS_MAX: usize = 64;
+
+/// Comprehensions inside each other, in a CEL expression: what they cost multiplies.
+pub const EXPRESSION_NESTING_MAX: usize = 2;
+
+/// CEL expressions kept by one VM.
+pub const EXPRESSIONS_MAX: usize = 256;
+
+/// Properties declared in one VM.
+pub const DECLARATIONS_MAX: usize = 1024;
+
 /// A metric's name, in bytes.
 pub const METRIC_NAME_BYTES_MAX: usize = 1 << 10;
 

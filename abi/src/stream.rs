@@ -40,6 +40,23 @@ pub struct LocalResponse {
     pub grpc_status: Option<u32>,
 }
 
+/// What a plugin declared of a property before it sets it (`declare_property`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Declaration {
+    /// It can be set once.
+    pub read_only: bool,
+    pub span: Span,
+}
+
+/// How long filter state lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Span {
+    FilterChain,
+    Request,
+    /// Also in later exchanges of the client's connection.
+    Connection,
+}
+
 /// One exchange, seen by the plugin at `slot` of its chain.
 ///
 /// Implementations only record what a guest asks for (continue, close, reply) and act after the callback has
@@ -81,6 +98,23 @@ pub trait Stream: Send {
 
     /// Stores a property for later plugins of this exchange. False: read-only.
     fn set_property(&mut self, path: &[u8], value: &[u8]) -> bool;
+
+    /// As [`Stream::set_property`], for a property that the plugin has declared. False: it is set, and read-only.
+    fn set_declared_property(
+        &mut self,
+        path: &[u8],
+        value: &[u8],
+        declaration: Declaration,
+    ) -> bool {
+        let _ = declaration;
+        self.set_property(path, value)
+    }
+
+    /// Stores an object of the proxy's own (`set_envoy_filter_state`). False: there is no such object.
+    fn set_filter_state(&mut self, key: &str, value: &[u8], span: Span) -> bool {
+        let _ = (key, value, span);
+        false
+    }
 
     /// `proxy_continue_stream`: this plugin lets the paused direction go on. False: there is no such direction.
     fn continue_stream(&mut self, slot: u16, direction: StreamType) -> bool;

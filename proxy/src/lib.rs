@@ -9,6 +9,7 @@ pub mod callout;
 pub mod chain;
 pub mod cli;
 pub mod exchange;
+pub mod foreign;
 pub mod gateway;
 pub mod generation;
 pub mod listener;

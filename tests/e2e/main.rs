@@ -32,6 +32,7 @@ mod routes;
 mod sdk_bodies;
 mod sdk_callouts;
 mod sdk_endings;
+mod sdk_foreign;
 mod sdk_grpc;
 mod sdk_headers;
 mod sdk_state;

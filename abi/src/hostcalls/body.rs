@@ -126,6 +126,6 @@ fn with_buffer<R>(state: &State, buffer: BufferType, read: impl FnOnce(&[u8]) ->
         BufferType::GrpcCallMessage => state.callouts.grpc_message().map(read),
         BufferType::VmConfiguration => Some(read(&state.plugin.vm_config)),
         BufferType::PluginConfiguration => state.plugin_configuration().map(read),
-        BufferType::CallData => None,
+        BufferType::CallData => state.callouts.call_data().map(read),
     }
 }

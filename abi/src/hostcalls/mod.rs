@@ -25,6 +25,8 @@ use std::fmt;
 
 use wasmtime::{Caller, Linker};
 
+pub(crate) use foreign::Kept as ForeignState;
+
 use crate::vm::State;
 use call::{Call, answer, errno};
 

@@ -65,7 +65,14 @@ pub(super) fn proxy_set_property(
     }
     let fits = path.len().saturating_add(value.len()) <= PROPERTY_BYTES_MAX;
     let stored = match &state.effective.stream {
-        Some((stream, _)) if fits => stream.lock().set_property(path, value),
+        Some((stream, _)) if fits => {
+            let root = state.effective.root;
+            let declared = root.and_then(|root| state.foreign.declaration(root, path));
+            match declared {
+                Some(declared) => stream.lock().set_declared_property(path, value, declared),
+                None => stream.lock().set_property(path, value),
+            }
+        }
         Some(_) | None => false,
     };
     if stored {

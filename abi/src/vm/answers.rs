@@ -81,6 +81,26 @@ impl Vm {
         })?;
         Ok(called.is_some())
     }
+
+    /// Gives the result of a foreign function of the embedder's own. A token that nobody waits for: nothing is called.
+    ///
+    /// # Errors
+    /// A fault, now or before.
+    pub fn on_foreign_function(self: &Arc<Self>, token: u32, result: Vec<u8>) -> Result<(), Fault> {
+        self.run(
+            "proxy_on_foreign_function",
+            Entry::Foreign(token),
+            |live, root| {
+                let Some(callback) = &live.exports.foreign_function else {
+                    return Ok(());
+                };
+                let params = (root.0, token, size(result.len()));
+                live.store.data_mut().callouts.show(Shown::Foreign(result));
+                callback.call(&mut live.store, params)
+            },
+        )?;
+        Ok(())
+    }
 }
 
 fn size(size: usize) -> u32 {

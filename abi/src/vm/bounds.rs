@@ -98,6 +98,14 @@ impl CpuMeter {
         };
     }
 
+    /// The host is about to work for the guest: its time counts from here, where it does not yet.
+    pub(crate) fn count_from_here(&mut self) {
+        self.seen.get_or_insert_with(|| {
+            let now = thread_time();
+            (now, now)
+        });
+    }
+
     /// The epoch ticked. Answers how much the callback has used since the tick before, for the exchange's account.
     pub(crate) fn tick(&mut self, now: Duration) -> Duration {
         let (first, last) = self.seen.unwrap_or((now, now.saturating_sub(EPOCH_TICK)));

@@ -26,6 +26,8 @@ pub(crate) enum Kind {
     Http,
     /// Dropped, the sender resets the call.
     Grpc(GrpcKind, GrpcSender),
+    /// A foreign function.
+    Foreign,
 }
 
 /// What the callback that runs may read of a callout.
@@ -35,6 +37,7 @@ pub(crate) enum Shown {
     Nothing,
     Http(HttpCallResponse),
     Grpc(GrpcEvent),
+    Foreign(Vec<u8>),
 }
 
 /// Why a message was not taken.
@@ -83,7 +86,15 @@ impl Callouts {
     pub(crate) fn close_http(&mut self, token: u32) -> Option<ContextId> {
         match self.in_flight.get(&token)?.kind {
             Kind::Http => self.in_flight.remove(&token).map(|waiting| waiting.root),
-            Kind::Grpc(..) => None,
+            Kind::Grpc(..) | Kind::Foreign => None,
+        }
+    }
+
+    /// The root that waits for the result of a foreign function; it waits no more.
+    pub(crate) fn close_foreign(&mut self, token: u32) -> Option<ContextId> {
+        match self.in_flight.get(&token)?.kind {
+            Kind::Foreign => self.in_flight.remove(&token).map(|waiting| waiting.root),
+            Kind::Http | Kind::Grpc(..) => None,
         }
     }
 
@@ -93,7 +104,7 @@ impl Callouts {
         let root = waiting.root;
         match waiting.kind {
             Kind::Grpc(..) => {}
-            Kind::Http => return None,
+            Kind::Http | Kind::Foreign => return None,
         }
         if last {
             self.in_flight.remove(&token);
@@ -110,7 +121,7 @@ impl Callouts {
     ) -> Result<(), Unsent> {
         let sender = match self.in_flight.get(&token).map(|waiting| &waiting.kind) {
             Some(Kind::Grpc(GrpcKind::Stream, sender)) => sender,
-            Some(Kind::Grpc(GrpcKind::Unary, _) | Kind::Http) | None => {
+            Some(Kind::Grpc(GrpcKind::Unary, _) | Kind::Http | Kind::Foreign) | None => {
                 return Err(Unsent::NoStream);
             }
         };
@@ -129,7 +140,7 @@ impl Callouts {
                 true
             }
             Some(Kind::Grpc(GrpcKind::Unary, _)) => self.cancel_grpc(token),
-            Some(Kind::Http) | None => false,
+            Some(Kind::Http | Kind::Foreign) | None => false,
         }
     }
 
@@ -150,7 +161,7 @@ impl Callouts {
     pub(crate) fn http_body(&self) -> Option<&[u8]> {
         match &self.shown {
             Shown::Http(response) => Some(&response.body),
-            Shown::Grpc(_) | Shown::Nothing => None,
+            Shown::Grpc(_) | Shown::Foreign(_) | Shown::Nothing => None,
         }
     }
 
@@ -163,7 +174,16 @@ impl Callouts {
                 | GrpcEvent::Close { .. },
             )
             | Shown::Http(_)
+            | Shown::Foreign(_)
             | Shown::Nothing => None,
+        }
+    }
+
+    /// The result of a foreign function.
+    pub(crate) fn call_data(&self) -> Option<&[u8]> {
+        match &self.shown {
+            Shown::Foreign(result) => Some(result),
+            Shown::Http(_) | Shown::Grpc(_) | Shown::Nothing => None,
         }
     }
 
@@ -175,7 +195,7 @@ impl Callouts {
                 ..
             }) => (*code, message),
             Shown::Grpc(GrpcEvent::Close { status, message }) => (*status, message),
-            Shown::Grpc(_) | Shown::Nothing => (0, ""),
+            Shown::Grpc(_) | Shown::Foreign(_) | Shown::Nothing => (0, ""),
         }
     }
 

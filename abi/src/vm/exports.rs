@@ -41,6 +41,8 @@ pub(super) struct Exports {
     pub(super) grpc_trailing_metadata: Option<OnGrpc>,
     pub(super) grpc_close: Option<OnGrpc>,
     pub(super) reseed: Option<TypedFunc<(), ()>>,
+    /// Root context, token, and the size of the result.
+    pub(super) foreign_function: Option<TypedFunc<(u32, u32, u32), ()>>,
 }
 
 impl Exports {
@@ -81,6 +83,7 @@ impl Exports {
             .or_else(|| find(instance, store, "proxy_on_grpc_trailing_metadata")),
             grpc_close: find(instance, store, "proxy_on_grpc_close"),
             reseed: find(instance, store, RESEED),
+            foreign_function: find(instance, store, "proxy_on_foreign_function"),
         }
     }
 }

@@ -92,6 +92,8 @@ enum Entry {
     HttpCall(u32),
     /// The root context that waits for what a gRPC callout brings, and whether this is the last of it.
     Grpc(u32, bool),
+    /// The root context that waits for the result of a foreign function; it waits no more.
+    Foreign(u32),
 }
 
 impl Entry {
@@ -101,6 +103,7 @@ impl Entry {
             Self::Stream(context) => state.contexts.is_stream(context).then_some(context),
             Self::Root(index) => state.contexts.roots().get(index).copied(),
             Self::HttpCall(token) => state.callouts.close_http(token),
+            Self::Foreign(token) => state.callouts.close_foreign(token),
             Self::Grpc(token, last) => state.callouts.receive_grpc(token, last),
         }
     }

@@ -18,7 +18,8 @@ use super::callouts::{Callouts, Kind};
 use super::context::{ContextId, Contexts};
 use super::{Fault, Life, Live, State, Vm};
 use crate::grpc::{GrpcCall, GrpcSender};
-use crate::host::{HostAction, HttpCall, Metric};
+use crate::host::{ForeignCall, HostAction, HttpCall, Metric};
+use crate::hostcalls::ForeignState;
 use crate::image::{Image, mapping};
 use crate::plugin::Plugin;
 
@@ -51,6 +52,9 @@ pub(super) struct Kept {
     metrics: Vec<Arc<dyn Metric>>,
     queues: Vec<(u32, ContextId)>,
     ticks: Vec<(ContextId, Option<Duration>)>,
+    foreign: ForeignState,
+    /// Each with the root that waits for it.
+    foreign_calls: Vec<(ContextId, ForeignCall)>,
     /// Each with the root that waits for it.
     http_calls: Vec<(ContextId, HttpCall)>,
     /// With the end of the guest: without it, what is to be sent would be gone.
@@ -66,6 +70,7 @@ impl Kept {
             callouts,
             metrics,
             queues,
+            foreign,
             plugin: _,
             host: _,
             vm: _,
@@ -89,6 +94,8 @@ impl Kept {
             last_token: callouts.last_token(),
             metrics: metrics.clone(),
             queues: queues.clone(),
+            foreign: foreign.clone(),
+            foreign_calls: Vec::new(),
             ticks: Vec::new(),
             http_calls: Vec::new(),
             grpc_calls: Vec::new(),
@@ -99,6 +106,11 @@ impl Kept {
                 HostAction::HttpCall(call) => {
                     let root = callouts.root(call.token);
                     kept.http_calls
+                        .extend(root.map(|root| (root, call.clone())));
+                }
+                HostAction::ForeignCall(call) => {
+                    let root = callouts.root(call.token);
+                    kept.foreign_calls
                         .extend(root.map(|root| (root, call.clone())));
                 }
                 // Where nobody waits, the guest has cancelled it.
@@ -121,6 +133,7 @@ impl Kept {
         state.contexts = self.contexts.of_roots();
         state.callouts = Callouts::after(self.last_token);
         state.metrics.clone_from(&self.metrics);
+        state.foreign.clone_from(&self.foreign);
         if state.service.is_some() {
             return;
         }
@@ -138,6 +151,10 @@ impl Kept {
         for (root, call) in &self.http_calls {
             state.callouts.wait(call.token, *root, Kind::Http);
             state.actions.push(HostAction::HttpCall(call.clone()));
+        }
+        for (root, call) in &self.foreign_calls {
+            state.callouts.wait(call.token, *root, Kind::Foreign);
+            state.actions.push(HostAction::ForeignCall(call.clone()));
         }
         for (root, _, call) in &self.grpc_calls {
             let (sender, call) = call.twin();

@@ -10,6 +10,7 @@ use super::bounds::{Bounds, CpuMeter, LogRate};
 use super::callouts::{Callouts, Shown};
 use super::context::{ContextId, Contexts, Effective};
 use crate::host::{Host, HostAction, Metric, Refusal};
+use crate::hostcalls::ForeignState;
 use crate::inspect::AbiVersion;
 use crate::limits::LOG_LINE_BYTES_MAX;
 use crate::plugin::Plugin;
@@ -32,6 +33,8 @@ pub(crate) struct State {
     /// The root whose `proxy_on_configure` runs: its place in the plugin's `roots`.
     pub(crate) configuring: Option<usize>,
     pub(crate) callouts: Callouts,
+    /// Of foreign functions.
+    pub(crate) foreign: ForeignState,
     pub(crate) metrics: Vec<Arc<dyn Metric>>,
     /// Roots that called `proxy_done`, of a VM that is being retired.
     pub(crate) done: Vec<ContextId>,
@@ -64,6 +67,7 @@ impl State {
             effective: Effective::default(),
             configuring: None,
             callouts: Callouts::default(),
+            foreign: ForeignState::default(),
             metrics: Vec::new(),
             done: Vec::new(),
             queues: Vec::new(),

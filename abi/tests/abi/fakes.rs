@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use portcullis_abi::{
-    BufferType, ContextId, Engine, EngineOptions, Grants, HeaderError, Host, HostAction, Limits,
-    LocalResponse, LogLevel, MapType, Metric, MetricType, Module, Plugin, Refusal, SharedStream,
-    Spaces, Stream, StreamType, Vm,
+    BufferType, ContextId, Declaration, Engine, EngineOptions, Grants, HeaderError, Host,
+    HostAction, Limits, LocalResponse, LogLevel, MapType, Metric, MetricType, Module, Plugin,
+    Refusal, SharedStream, Spaces, Span, Stream, StreamType, Vm,
 };
 
 use crate::guest::Guest;
@@ -29,6 +29,9 @@ pub(crate) struct FakeStream {
     pub(crate) closed: Vec<(u16, StreamType)>,
     pub(crate) replies: Vec<(u16, LocalResponse)>,
     pub(crate) routes_cleared: u32,
+    pub(crate) declared: Vec<(Vec<u8>, Declaration)>,
+    /// The one object it knows is called "known".
+    pub(crate) filter_state: Vec<(String, Vec<u8>, Span)>,
     pub(crate) refused: Vec<(u16, HeaderError)>,
     pub(crate) lost: Vec<u16>,
 }
@@ -136,6 +139,25 @@ impl Stream for FakeStream {
         !self.read_only
     }
 
+    fn set_declared_property(
+        &mut self,
+        path: &[u8],
+        value: &[u8],
+        declaration: Declaration,
+    ) -> bool {
+        self.declared.push((path.to_vec(), declaration));
+        self.set_property(path, value)
+    }
+
+    fn set_filter_state(&mut self, key: &str, value: &[u8], span: Span) -> bool {
+        let known = key == "known";
+        if known {
+            self.filter_state
+                .push((key.to_owned(), value.to_vec(), span));
+        }
+        known
+    }
+
     fn continue_stream(&mut self, slot: u16, direction: StreamType) -> bool {
         let has = self.has(direction);
         if has {
@@ -241,6 +263,10 @@ impl Host for FakeHost {
 
     fn has_upstream(&self, upstream: &str) -> bool {
         self.upstreams.iter().any(|known| known == upstream)
+    }
+
+    fn has_foreign_function(&self, name: &str) -> bool {
+        name == "portcullis.test"
     }
 
     fn property(&self, _: &Plugin, path: &[u8], out: &mut Vec<u8>) -> bool {

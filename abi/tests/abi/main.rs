@@ -13,6 +13,7 @@ mod contexts;
 mod exchange;
 mod fakes;
 mod faults;
+mod foreign;
 mod grpc;
 mod guest;
 mod headers;

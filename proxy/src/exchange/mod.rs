@@ -2,11 +2,11 @@
 //!
 //! It owns data only; what happens to it is decided in [`crate::chain`] and [`crate::gateway`].
 
+mod filter_state;
 mod headers;
 pub mod property;
 mod stream;
 
-use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -19,6 +19,7 @@ use tokio::sync::Notify;
 use crate::chain::Body;
 use crate::listener::connection::Connection;
 
+pub use filter_state::FilterState;
 pub use headers::authority;
 
 /// What one plugin asked for since it was last looked at.
@@ -89,7 +90,7 @@ pub struct Exchange {
     /// A guest wrote a request header, so that a route may be selected again.
     pub route_stale: bool,
     /// `proxy_set_property`: seen by later plugins.
-    pub filter_state: HashMap<Vec<u8>, Vec<u8>>,
+    pub filter_state: FilterState,
     /// Woken when a signal, a reply or a close was recorded.
     pub wake: Arc<Notify>,
 }
@@ -140,7 +141,7 @@ impl Exchange {
             reply: None,
             closed: false,
             route_stale: false,
-            filter_state: HashMap::new(),
+            filter_state: FilterState::default(),
             wake: Arc::new(Notify::new()),
         }
     }

@@ -34,17 +34,39 @@ impl Exchange {
             b"upstream" => second.is_some_and(|name| self.upstream_property(name, out)),
             b"portcullis" => second.is_some_and(|name| self.own_property(name, out)),
             b"xds" => second.is_some_and(|name| self.place_property(name, out)),
-            b"filter_state" => second.is_some_and(|name| self.stored(name, out)),
+            b"filter_state" => {
+                let key = path.strip_prefix(b"filter_state\0").unwrap_or_default();
+                self.filter_state_property(key, out)
+            }
             name => second.is_none() && self.place_property(name, out),
         };
         found || self.stored(path, out)
     }
 
+    /// What a module set by that path.
     fn stored(&self, path: &[u8], out: &mut Vec<u8>) -> bool {
-        let value = self.filter_state.get(path);
-        // Envoy keeps what a module stored under "wasm.<name>".
-        let value = value.or_else(|| self.filter_state.get(path.strip_prefix(b"wasm.")?));
-        value.is_some_and(|value| bytes(out, value))
+        let own = self.filter_state.property(path);
+        if let Some(value) = own {
+            return bytes(out, value);
+        }
+        let kept = self.connection.filter_state();
+        kept.property(path).is_some_and(|value| bytes(out, value))
+    }
+
+    /// Filter state by its key, or all of it.
+    fn filter_state_property(&self, key: &[u8], out: &mut Vec<u8>) -> bool {
+        let kept = self.connection.filter_state();
+        if !key.is_empty() {
+            let value = self.filter_state.get(key).or_else(|| kept.get(key));
+            return value.is_some_and(|value| bytes(out, value));
+        }
+        let later = kept
+            .iter()
+            .filter(|(key, _)| self.filter_state.get(key).is_none());
+        let mut all: Vec<_> = self.filter_state.iter().chain(later).collect();
+        all.sort_unstable();
+        property::map(&all, out);
+        true
     }
 
     fn request_property(&self, name: &[u8], key: Option<&[u8]>, out: &mut Vec<u8>) -> bool {

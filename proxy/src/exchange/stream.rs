@@ -1,6 +1,6 @@
 //! The exchange as guests see it: an implementation of the ABI's [`Stream`].
 
-use portcullis_abi::stream::{HeaderError, LocalResponse, Stream};
+use portcullis_abi::stream::{Declaration, HeaderError, LocalResponse, Span, Stream};
 use portcullis_abi::wire::types::{BufferType, MapType, StreamType};
 
 use super::headers::{Map, MapMut};
@@ -116,18 +116,32 @@ impl Stream for Exchange {
     }
 
     fn set_property(&mut self, path: &[u8], value: &[u8]) -> bool {
-        /// Bounds what guests may keep beside one exchange.
-        const FILTER_STATE_BYTES_MAX: usize = 1 << 20;
-        let used: usize = self
-            .filter_state
-            .iter()
-            .map(|(key, value)| key.len() + value.len())
-            .sum();
-        if used + path.len() + value.len() > FILTER_STATE_BYTES_MAX {
-            return false;
+        self.filter_state.set_property(path, value, false)
+    }
+
+    fn set_declared_property(
+        &mut self,
+        path: &[u8],
+        value: &[u8],
+        declaration: Declaration,
+    ) -> bool {
+        let Declaration { read_only, span } = declaration;
+        match span {
+            Span::FilterChain | Span::Request => {
+                self.filter_state.set_property(path, value, read_only)
+            }
+            Span::Connection => {
+                let mut kept = self.connection.filter_state();
+                kept.set_property(path, value, read_only)
+            }
         }
-        self.filter_state.insert(path.to_vec(), value.to_vec());
-        true
+    }
+
+    fn set_filter_state(&mut self, key: &str, value: &[u8], span: Span) -> bool {
+        match span {
+            Span::FilterChain | Span::Request => self.filter_state.set_object(key, value),
+            Span::Connection => self.connection.filter_state().set_object(key, value),
+        }
     }
 
     fn continue_stream(&mut self, slot: u16, direction: StreamType) -> bool {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures::task::AtomicWaker;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use pingora_core::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerApp};
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::protocols::http::v2::server::H2Options;
@@ -17,6 +17,8 @@ use pingora_proxy::{HttpProxy, ProxyHttp};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::server::TlsStream;
+
+use crate::exchange::FilterState;
 
 use super::accept::Handler;
 use super::farewell::{Ending, Linger, farewell};
@@ -54,6 +56,8 @@ pub struct Connection {
     pub local: SocketAddr,
     pub tls: Option<TlsInfo>,
     progress: Progress,
+    /// Filter state with the span of the connection.
+    filter_state: Mutex<FilterState>,
 }
 
 /// What was agreed on in a TLS handshake.
@@ -97,6 +101,7 @@ impl Connection {
             local,
             tls,
             progress: Progress::default(),
+            filter_state: Mutex::default(),
         }
     }
 
@@ -104,6 +109,11 @@ impl Connection {
     /// names' case and order, and the empty line. Empty for HTTP/2.
     pub fn raw_head(&self) -> Bytes {
         self.progress.head.lock().clone()
+    }
+
+    /// What guests keep for all exchanges of this connection.
+    pub fn filter_state(&self) -> MutexGuard<'_, FilterState> {
+        self.filter_state.lock()
     }
 
     /// Why the connection is being closed, once a request of it was refused by its bytes. It tells an exchange whose read

@@ -53,6 +53,7 @@ label! {
         Log = "log",
         HttpCallResponse = "http_call_response",
         Grpc = "grpc",
+        ForeignFunction = "foreign_function",
         Tick = "tick",
         Queue = "queue",
         NewConnection = "new_connection",

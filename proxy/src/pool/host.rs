@@ -16,6 +16,7 @@ use tokio::task::AbortHandle;
 use super::told::Told;
 use super::{Pool, Registry};
 use crate::callout::Callouts;
+use crate::foreign;
 use crate::metrics::{CalloutResult, FilterMetrics, Metrics, Phase};
 use crate::upstream::Upstreams;
 use crate::workers::Workers;
@@ -208,6 +209,10 @@ impl Host for PoolHost {
             .is_some_and(|upstreams| upstreams.id(upstream).is_some())
     }
 
+    fn has_foreign_function(&self, name: &str) -> bool {
+        foreign::find(name).is_some()
+    }
+
     fn property(&self, _plugin: &Plugin, path: &[u8], out: &mut Vec<u8>) -> bool {
         match path {
             // An empty node: Portcullis is configured by a file, not by a control plane.
@@ -251,6 +256,7 @@ impl Host for PoolHost {
     fn act(&self, vm: &Arc<Vm>, action: HostAction) {
         match action {
             HostAction::HttpCall(call) => self.http_call(vm, call),
+            HostAction::ForeignCall(call) => self.foreign_call(vm, call),
             HostAction::GrpcCall(call) => self.grpc_call(vm, call),
             HostAction::SetTick { root, period } => self.set_tick(vm, root, period),
             HostAction::QueueReady {

@@ -1,6 +1,5 @@
 //! One TCP connection of a client and the one to an origin, for their whole life: the data its plugins share.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -9,13 +8,11 @@ use portcullis_abi::wire::property::{self, segments};
 use portcullis_config::model::Upstream;
 use tokio::sync::Notify;
 
+use crate::exchange::FilterState;
 use crate::listener::Connection;
 
 /// The key of filter state by which a plugin chooses the upstream, as for Envoy's TCP proxy.
 const UPSTREAM_KEY: &[u8] = b"envoy.tcp_proxy.cluster";
-
-/// Bounds what plugins may keep beside one connection, in bytes.
-const FILTER_STATE_BYTES_MAX: usize = 1 << 20;
 
 /// What of an origin is known, once one was chosen.
 #[derive(Clone, Debug, Default)]
@@ -41,8 +38,8 @@ pub(super) struct Relay {
     pub(super) sent: u64,
     /// The plugin that closed the connection.
     pub(super) closed_by: Option<u16>,
-    /// Filter state by its key; what `proxy_set_property` stored has Envoy's prefix `wasm.`.
-    filter_state: HashMap<Vec<u8>, Vec<u8>>,
+    /// What plugins leave for later ones.
+    pub(super) filter_state: FilterState,
     /// Woken when a plugin asked for something.
     pub(super) wake: Arc<Notify>,
 }
@@ -57,30 +54,14 @@ impl Relay {
             received: 0,
             sent: 0,
             closed_by: None,
-            filter_state: HashMap::new(),
+            filter_state: FilterState::default(),
             wake: Arc::new(Notify::new()),
         }
     }
 
     /// The upstream that a plugin chose by name.
     pub(super) fn chosen_upstream(&self) -> Option<&[u8]> {
-        self.filter_state.get(UPSTREAM_KEY).map(Vec::as_slice)
-    }
-
-    /// `proxy_set_property`. False: no room.
-    pub(super) fn store(&mut self, path: &[u8], value: &[u8]) -> bool {
-        self.set_filter_state(&[b"wasm.", path].concat(), value)
-    }
-
-    /// The foreign function `set_envoy_filter_state`. False: no room.
-    pub(super) fn set_filter_state(&mut self, key: &[u8], value: &[u8]) -> bool {
-        let others = self.filter_state.iter().filter(|(known, _)| *known != key);
-        let used: usize = others.map(|(key, value)| key.len() + value.len()).sum();
-        if used + key.len() + value.len() > FILTER_STATE_BYTES_MAX {
-            return false;
-        }
-        self.filter_state.insert(key.to_vec(), value.to_vec());
-        true
+        self.filter_state.get(UPSTREAM_KEY)
     }
 
     /// Envoy's attributes as far as a connection has them, in Envoy's encodings.
@@ -99,7 +80,11 @@ impl Relay {
             (b"filter_state", Some(key), None) => self.state(key, out),
             _ => false,
         };
-        found || self.state(&[b"wasm.", path].concat(), out)
+        found
+            || self
+                .filter_state
+                .property(path)
+                .is_some_and(|value| text(value, out))
     }
 
     fn state(&self, key: &[u8], out: &mut Vec<u8>) -> bool {

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use portcullis_abi::stream::{HeaderError, LocalResponse, Stream};
+use portcullis_abi::stream::{Declaration, HeaderError, LocalResponse, Span, Stream};
 use portcullis_abi::wire::types::{BufferType, MapType, StreamType};
 
 use super::flow::Direction;
@@ -117,7 +117,25 @@ impl Stream for View {
     }
 
     fn set_property(&mut self, path: &[u8], value: &[u8]) -> bool {
-        self.relay.lock().store(path, value)
+        let mut relay = self.relay.lock();
+        relay.filter_state.set_property(path, value, false)
+    }
+
+    fn set_declared_property(
+        &mut self,
+        path: &[u8],
+        value: &[u8],
+        declaration: Declaration,
+    ) -> bool {
+        // A connection has no exchanges: all spans are its own.
+        let mut relay = self.relay.lock();
+        relay
+            .filter_state
+            .set_property(path, value, declaration.read_only)
+    }
+
+    fn set_filter_state(&mut self, key: &str, value: &[u8], _: Span) -> bool {
+        self.relay.lock().filter_state.set_object(key, value)
     }
 
     fn continue_stream(&mut self, _slot: u16, direction: StreamType) -> bool {

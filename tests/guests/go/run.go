@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -125,6 +126,17 @@ func (s *scope) plain(o op) {
 			check(err)
 		}
 		s.tell(o.text(), string(body))
+	case "foreign":
+		var args [3]string
+		o.into(&args)
+		argument, err := hex.DecodeString(args[1])
+		check(err)
+		result, err := proxywasm.CallForeignFunction(args[0], argument)
+		if err != nil {
+			s.tell(args[2], err.Error())
+			return
+		}
+		s.tell(args[2], "="+hex.EncodeToString(result))
 	case "property", "property_number", "set_property":
 		s.properties(o)
 	case "share_increment", "share_get", "share_set":

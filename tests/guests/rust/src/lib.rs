@@ -30,6 +30,8 @@ struct Plugin {
     vm_config: RefCell<Vec<u8>>,
     plugin_config: RefCell<Vec<u8>>,
     metrics: RefCell<HashMap<String, u32>>,
+    /// The stream context that called a foreign function last.
+    foreign: Cell<u32>,
     /// The gRPC stream opened last.
     grpc: Cell<u32>,
     /// Stream contexts that wait for a tick.
@@ -69,6 +71,16 @@ impl Context for Root {
         _trailers: usize,
     ) {
         self.run(Event::CallResponse);
+    }
+
+    fn on_foreign_function(&mut self, _token: u32, size: usize) {
+        let stream = self.plugin.foreign.get();
+        // The stream may have ended since; then nobody waits.
+        if proxy_wasm::hostcalls::set_effective_context(stream).is_ok() {
+            let mut scope = Scope::root(&self.plugin, stream);
+            scope.size = size;
+            scope.run(Event::ForeignFunction);
+        }
     }
 
     fn on_grpc_call_response(&mut self, _token: u32, _status: u32, _size: usize) {

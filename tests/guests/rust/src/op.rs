@@ -50,6 +50,8 @@ pub(crate) enum Event {
     GrpcMessage,
     GrpcTrailingMetadata,
     GrpcClose,
+    /// The result of a foreign function that answers later; runs for the stream that asked last.
+    ForeignFunction,
     /// A stream that waited by `resume_on_tick` is about to be resumed.
     Woken,
     Log,
@@ -125,6 +127,13 @@ pub(crate) enum Op {
     /// `:status` of the callout's answer.
     CallStatus(String),
     CallBody(String),
+
+    /// A foreign function, its argument in hexadecimal, and where its result goes, in hexadecimal or as a status.
+    Foreign(String, String, String),
+    /// Makes an expression of CEL, evaluates it, and deletes it.
+    Expression(String, String),
+    /// The result at hand, in hexadecimal.
+    ForeignResult(String),
 
     GrpcCall(GrpcCall),
     /// Opens a stream, which the next three are about.

@@ -1,5 +1,6 @@
 //! Runs a list of operations inside one callback.
 
+mod foreign;
 mod grpc;
 mod state;
 
@@ -158,6 +159,7 @@ impl<'a> Scope<'a> {
                         .unwrap();
                 self.tell(to, &String::from_utf8_lossy(&body.unwrap_or_default()));
             }
+            Op::Foreign(..) | Op::Expression(..) | Op::ForeignResult(_) => self.foreign(op),
             Op::GrpcCall(_)
             | Op::GrpcStream(_)
             | Op::GrpcSend(..)
