@@ -116,6 +116,18 @@ pub trait Stream: Send {
         false
     }
 
+    /// The addresses of the upstream that the exchange is routed to. False: there is none.
+    fn upstream_hosts(&self, visit: &mut dyn FnMut(&str)) -> bool {
+        let _ = visit;
+        false
+    }
+
+    /// Chooses one of these addresses, if it is not tried in vain already. False: it is none of them.
+    fn override_upstream_host(&mut self, address: &str) -> bool {
+        let _ = address;
+        false
+    }
+
     /// `proxy_continue_stream`: this plugin lets the paused direction go on. False: there is no such direction.
     fn continue_stream(&mut self, slot: u16, direction: StreamType) -> bool;
 

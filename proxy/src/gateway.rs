@@ -4,6 +4,7 @@ mod client;
 mod forward;
 mod plain;
 
+use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -12,6 +13,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::TRANSFER_ENCODING;
 use parking_lot::Mutex;
+use pingora_core::protocols::Digest;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{Error, ErrorSource, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
@@ -84,6 +86,21 @@ impl ProxyHttp for Gateway {
         context: &mut Context,
     ) -> Result<Box<HttpPeer>> {
         context.peer()
+    }
+
+    async fn connected_to_upstream(
+        &self,
+        _session: &mut Session,
+        _reused: bool,
+        _peer: &HttpPeer,
+        _fd: RawFd,
+        digest: Option<&Digest>,
+        context: &mut Context,
+    ) -> Result<()> {
+        let socket = digest.and_then(|digest| digest.socket_digest.as_ref());
+        let local = socket.and_then(|socket| socket.local_addr()?.as_inet().copied());
+        context.connected(local);
+        Ok(())
     }
 
     async fn upstream_request_filter(
@@ -249,12 +266,13 @@ impl Gateway {
     ) -> Result<bool> {
         let mut head = session.req_header().clone();
         forward::strip_request(&mut head);
-        let exchange = Exchange::new(
+        let mut exchange = Exchange::new(
             context.arrival(),
             head,
             route.name.clone(),
             route.plan.slots.len(),
         );
+        exchange.cluster = context.cluster();
         let exchange = Arc::new(Mutex::new(exchange));
         context.exchange = Some(exchange.clone());
         let limits = &context.connection.listener.config.limits;

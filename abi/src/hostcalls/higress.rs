@@ -1,6 +1,7 @@
-//! Functions of the Higress SDKs (marker 0.2.100): linked, so that their modules load, and answered as absent.
+//! Functions of the Higress SDKs (marker 0.2.100). Redis is answered as absent: no plugin is granted one.
 
 use super::call::{Answer, Call};
+use crate::wire::pairs;
 use crate::wire::types::Status;
 
 #[allow(clippy::too_many_arguments, reason = "the caller's")]
@@ -38,6 +39,7 @@ pub(super) fn proxy_redis_call(
     Err(Status::BadArgument.into())
 }
 
+/// Pairs of an address and a JSON text about it. Without health checks, all are healthy.
 pub(super) fn proxy_get_upstream_hosts(
     call: &mut Call<'_>,
     hosts_pointer_out: u32,
@@ -45,16 +47,39 @@ pub(super) fn proxy_get_upstream_hosts(
 ) -> Answer {
     call.check_out(hosts_pointer_out)?;
     call.check_out(hosts_size_out)?;
-    Err(Status::NotFound.into())
+    let mut hosts = Vec::new();
+    let there = match &call.state().effective.stream {
+        Some((stream, _)) => stream
+            .lock()
+            .upstream_hosts(&mut |address| hosts.push((address.to_owned(), HEALTHY))),
+        None => false,
+    };
+    if !there {
+        return Err(Status::NotFound.into());
+    }
+    let pairs = pairs::encode_pairs(&hosts);
+    call.give(&pairs, hosts_pointer_out, hosts_size_out)
 }
 
+/// What is known of each host.
+const HEALTHY: &str = r#"{"health_status":"Healthy"}"#;
+
+/// An address that is none of the upstream's has no effect.
 pub(super) fn proxy_set_upstream_override_host(
     call: &mut Call<'_>,
     address: u32,
     address_size: u32,
 ) -> Answer {
-    call.read(address, address_size)?;
-    call.unavailable("proxy_set_upstream_override_host")
+    let address = call.read(address, address_size)?;
+    let chosen = match (std::str::from_utf8(address), &call.state().effective.stream) {
+        (Ok(address), Some((stream, _))) => stream.lock().override_upstream_host(address),
+        _ => false,
+    };
+    if chosen {
+        Ok(())
+    } else {
+        call.unavailable("proxy_set_upstream_override_host")
+    }
 }
 
 pub(super) fn proxy_inject_encoded_data_to_filter_chain(

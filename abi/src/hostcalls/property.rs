@@ -4,7 +4,7 @@ use super::call::{Answer, Call};
 use super::grant;
 use crate::limits::PROPERTY_BYTES_MAX;
 use crate::memory;
-use crate::wire::property::normalised;
+use crate::wire::property::{self, normalised};
 use crate::wire::types::Status;
 
 /// What the host knows itself, then the exchange's properties, or the embedder's where there is no exchange.
@@ -38,6 +38,11 @@ pub(super) fn proxy_get_property(
                 let missing = format!("properties: [{}]", grant::dotted(path));
                 grant::refuse(call, "proxy_get_property", missing);
                 false
+            }
+            // Higress: what the VM uses, in bytes.
+            b"plugin_vm_memory" => {
+                property::uint(u64::try_from(memory.len()).unwrap_or(u64::MAX), out);
+                true
             }
             path => match &state.effective.stream {
                 Some((stream, _)) => stream.lock().property(path, out),

@@ -2,6 +2,7 @@
 //!
 //! It owns data only; what happens to it is decided in [`crate::chain`] and [`crate::gateway`].
 
+mod cluster;
 mod filter_state;
 mod headers;
 pub mod property;
@@ -19,6 +20,7 @@ use tokio::sync::Notify;
 use crate::chain::Body;
 use crate::listener::connection::Connection;
 
+pub use cluster::Cluster;
 pub use filter_state::FilterState;
 pub use headers::authority;
 
@@ -51,6 +53,9 @@ pub struct Origin {
     pub upstream: Arc<str>,
     pub address: Option<SocketAddr>,
     pub attempts: u32,
+    /// The proxy's end of the connection, and how long it took to get one, once there is one.
+    pub local: Option<SocketAddr>,
+    pub ready_after: Option<Duration>,
 }
 
 /// One exchange. See the module.
@@ -65,6 +70,10 @@ pub struct Exchange {
     pub started_at: SystemTime,
     pub route: Arc<str>,
     pub origin: Origin,
+    /// Where the route leads to, if to an upstream.
+    pub cluster: Option<Cluster>,
+    /// The endpoint that a guest wants, where it is one of the upstream's.
+    pub wanted_host: Option<SocketAddr>,
 
     /// Shared with Pingora once it was sent on; made unique for a write before.
     pub request: Arc<RequestHeader>,
@@ -124,6 +133,8 @@ impl Exchange {
             started_at,
             route,
             origin: Origin::default(),
+            cluster: None,
+            wanted_host: None,
             request: Arc::new(request),
             request_state: MapState::Open,
             response: None,

@@ -154,13 +154,23 @@ impl Exchange {
     }
 
     fn upstream_property(&self, name: &[u8], out: &mut Vec<u8>) -> bool {
-        let Some(address) = self.origin.address else {
-            return false;
-        };
+        let origin = &self.origin;
         match name {
-            b"address" => bytes(out, address.to_string().as_bytes()),
-            b"port" => int(u64::from(address.port()), out),
-            b"request_attempt_count" => int(u64::from(self.origin.attempts), out),
+            b"num_endpoints" => self.cluster.as_ref().is_some_and(|cluster| {
+                let endpoints = u64::try_from(cluster.addresses().len());
+                int(endpoints.unwrap_or(u64::MAX), out)
+            }),
+            b"address" => origin
+                .address
+                .is_some_and(|address| bytes(out, address.to_string().as_bytes())),
+            b"port" => origin
+                .address
+                .is_some_and(|address| int(u64::from(address.port()), out)),
+            b"local_address" => origin
+                .local
+                .is_some_and(|address| bytes(out, address.to_string().as_bytes())),
+            b"cx_pool_ready_duration" => origin.ready_after.is_some_and(|time| duration(time, out)),
+            b"request_attempt_count" => origin.attempts > 0 && int(u64::from(origin.attempts), out),
             _ => false,
         }
     }
@@ -169,9 +179,12 @@ impl Exchange {
     fn place_property(&self, name: &[u8], out: &mut Vec<u8>) -> bool {
         match name {
             b"route_name" => bytes(out, self.route.as_bytes()),
-            b"cluster_name" => {
-                !self.origin.upstream.is_empty() && bytes(out, self.origin.upstream.as_bytes())
-            }
+            b"cluster_name" => match &self.cluster {
+                Some(cluster) => bytes(out, cluster.name().as_bytes()),
+                None => false,
+            },
+            // The name of `connection.id` until it was grouped.
+            b"connection_id" => int(self.connection.id, out),
             b"listener_direction" => {
                 property::int(DIRECTION_INBOUND, out);
                 true
@@ -181,10 +194,13 @@ impl Exchange {
             }
             b"virtual_host_name" => bytes(out, authority(&self.request)),
             // Nothing is configured there: an empty message, or an empty map of pairs.
-            b"route_metadata"
+            b"node"
+            | b"route_metadata"
             | b"cluster_metadata"
             | b"listener_metadata"
             | b"upstream_host_metadata"
+            | b"upstream_host_locality_metadata"
+            | b"upstream_filter_state"
             | b"virtual_host_metadata"
             | b"metadata" => true,
             _ => false,

@@ -137,6 +137,28 @@ impl Stream for Exchange {
         }
     }
 
+    fn upstream_hosts(&self, visit: &mut dyn FnMut(&str)) -> bool {
+        let Some(cluster) = &self.cluster else {
+            return false;
+        };
+        for address in cluster.addresses() {
+            visit(&address.to_string());
+        }
+        true
+    }
+
+    fn override_upstream_host(&mut self, address: &str) -> bool {
+        let address = address.parse().ok();
+        let endpoint = address.filter(|address| {
+            let cluster = self.cluster.as_ref();
+            cluster.is_some_and(|cluster| cluster.addresses().contains(address))
+        });
+        if endpoint.is_some() {
+            self.wanted_host = endpoint;
+        }
+        endpoint.is_some()
+    }
+
     fn set_filter_state(&mut self, key: &str, value: &[u8], span: Span) -> bool {
         match span {
             Span::FilterChain | Span::Request => self.filter_state.set_object(key, value),

@@ -14,8 +14,8 @@ use portcullis_config::model::{UpstreamId, UpstreamProtocol};
 use super::{Began, client_address};
 use crate::access_log::{ChainOutcome, Entry, Tls, Upstream};
 use crate::chain::run::SharedExchange;
-use crate::exchange::Origin;
 use crate::exchange::property::protocol;
+use crate::exchange::{Cluster, Origin};
 use crate::generation::{Generation, LiveRoute, LiveTarget};
 use crate::listener::{Connection, Refusal};
 use crate::rescue::Reply;
@@ -37,6 +37,8 @@ pub struct Context {
     pub target: Option<LiveTarget>,
     pub origin: Origin,
     tried: Vec<SocketAddr>,
+    /// When the present origin was chosen.
+    picked_at: Option<Instant>,
     body_bytes: u64,
     pub details: String,
     /// Why the gateway refused the request before a route was chosen.
@@ -70,6 +72,7 @@ impl Context {
             target: None,
             origin: Origin::default(),
             tried: Vec::new(),
+            picked_at: None,
             body_bytes: 0,
             details: String::new(),
             refused: None,
@@ -116,9 +119,21 @@ impl Context {
         if let Some(route) = select(&self.generation, head) {
             self.target = Some(route.target.clone());
             if let Some(exchange) = &self.exchange {
-                exchange.lock().route = route.name.clone();
+                let mut exchange = exchange.lock();
+                exchange.route = route.name.clone();
+                exchange.cluster = self.cluster();
             }
             self.route = Some(route);
+        }
+    }
+
+    /// Where the route leads to, for an exchange.
+    pub fn cluster(&self) -> Option<Cluster> {
+        match self.target {
+            Some(LiveTarget::Upstream(id)) => {
+                Some(Cluster::new(self.generation.upstreams.clone(), id))
+            }
+            _ => None,
         }
     }
 
@@ -143,9 +158,18 @@ impl Context {
     pub fn peer(&mut self) -> Result<Box<HttpPeer>> {
         let id = self.upstream()?;
         let upstreams = self.generation.upstreams.clone();
-        let picked = upstreams.pick_other(id, &self.tried).map_err(|none| {
-            Error::explain(ErrorType::HTTPStatus(503), none.to_string()).into_in()
-        })?;
+        let wanted = self.exchange.as_ref();
+        let wanted = wanted.and_then(|exchange| exchange.lock().wanted_host);
+        let wanted = wanted.and_then(|address| upstreams.pick_at(id, address, &self.tried));
+        let picked = match wanted {
+            Some(picked) => picked,
+            None => upstreams.pick_other(id, &self.tried).map_err(|none| {
+                Error::explain(ErrorType::HTTPStatus(503), none.to_string()).into_in()
+            })?,
+        };
+        self.origin.local = None;
+        self.origin.ready_after = None;
+        self.picked_at = Some(Instant::now());
         self.origin.attempts += 1;
         self.origin.address = Some(picked.address);
         self.origin.upstream = self.generation.upstream_name(id);
@@ -164,6 +188,15 @@ impl Context {
             UpstreamProtocol::H2 => ALPN::H2,
         };
         Ok(Box::new(peer))
+    }
+
+    /// There is a connection to the origin; `local` is our end of it.
+    pub fn connected(&mut self, local: Option<SocketAddr>) {
+        self.origin.local = local;
+        self.origin.ready_after = self.picked_at.map(|at| at.elapsed());
+        if let Some(exchange) = &self.exchange {
+            exchange.lock().origin = self.origin.clone();
+        }
     }
 
     /// Another endpoint is tried where there is one: nothing was sent yet.

@@ -167,6 +167,23 @@ impl Upstreams {
         })
     }
 
+    /// This address, where it is one of the upstream's and no connection to it `failed` yet.
+    pub fn pick_at(
+        &self,
+        id: UpstreamId,
+        address: SocketAddr,
+        failed: &[SocketAddr],
+    ) -> Option<Picked<'_>> {
+        let pool = self.pool(id)?;
+        let list = pool.targets.list.load();
+        let target = list.iter().find(|target| target.address == address)?;
+        (!failed.contains(&address)).then(|| Picked {
+            address,
+            host: &pool.hosts[target.endpoint],
+            upstream: &pool.upstream,
+        })
+    }
+
     /// Whether [`Upstreams::pick_other`] would find an address, without taking a turn: an attempt that is only considered
     /// must not shift who is next.
     pub fn has_other(&self, id: UpstreamId, failed: &[SocketAddr]) -> bool {
