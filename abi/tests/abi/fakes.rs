@@ -29,6 +29,8 @@ pub(crate) struct FakeStream {
     pub(crate) closed: Vec<(u16, StreamType)>,
     pub(crate) replies: Vec<(u16, LocalResponse)>,
     pub(crate) routes_cleared: u32,
+    pub(crate) hosts: Vec<String>,
+    pub(crate) chosen_host: Option<String>,
     pub(crate) declared: Vec<(Vec<u8>, Declaration)>,
     /// The one object it knows is called "known".
     pub(crate) filter_state: Vec<(String, Vec<u8>, Span)>,
@@ -137,6 +139,19 @@ impl Stream for FakeStream {
             self.properties.insert(path.to_vec(), value.to_vec());
         }
         !self.read_only
+    }
+
+    fn upstream_hosts(&self, visit: &mut dyn FnMut(&str)) -> bool {
+        self.hosts.iter().for_each(|host| visit(host));
+        !self.hosts.is_empty()
+    }
+
+    fn override_upstream_host(&mut self, address: &str) -> bool {
+        let known = self.hosts.iter().any(|host| host == address);
+        if known {
+            self.chosen_host = Some(address.to_owned());
+        }
+        known
     }
 
     fn set_declared_property(
@@ -396,7 +411,10 @@ pub(crate) fn shared(stream: &Arc<Mutex<FakeStream>>) -> SharedStream {
 
 /// A request with two headers, a body and a property.
 pub(crate) fn stream() -> Arc<Mutex<FakeStream>> {
-    let mut stream = FakeStream::default();
+    let mut stream = FakeStream {
+        hosts: vec!["10.0.0.1:80".to_owned(), "10.0.0.2:80".to_owned()],
+        ..FakeStream::default()
+    };
     let pair = |key: &str, value: &str| (key.as_bytes().to_vec(), value.as_bytes().to_vec());
     stream.maps.insert(
         MapType::RequestHeaders,

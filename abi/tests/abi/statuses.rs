@@ -35,7 +35,8 @@ use At::{Blind, Exchange, Root, WithoutCallouts, WithoutMemory};
 type Row = (&'static str, At, &'static str, &'static str, u32);
 
 /// Addresses: 100 `:path`, 110 `x-one`, 120 `value`, 130 `request.path`, 150 `nothing`, 160 `auth`, 170 `queue`,
-/// 180 bytes that are not UTF-8, 200 `histogram`, 220 `a` and `b`, 300 an HTTP call's headers, of 400 bytes at most.
+/// 180 bytes that are not UTF-8, 200 `histogram`, 220 `a` and `b`, 300 an HTTP call's headers, of 400 bytes at most,
+/// 720 `compress`, 740 `uncompress`, 760 `expr_create`, 780 `portcullis.test`.
 /// 16, 24 and 32 are for answers.
 #[rustfmt::skip]
 const ROWS: &[Row] = &[
@@ -163,7 +164,11 @@ const ROWS: &[Row] = &[
     ("proxy_get_metric", Exchange, "proxy_define_metric 2 200 9 16", "@16 24", 2),
     ("proxy_get_metric", Exchange, "", "77 bad", 6),
 
+    ("proxy_call_foreign_function", Exchange, "", "720 8 120 5 16 24", 0),
     ("proxy_call_foreign_function", Exchange, "", "150 7 0 0 16 24", 1),
+    ("proxy_call_foreign_function", Exchange, "", "760 11 180 4 16 24", 2),
+    ("proxy_call_foreign_function", Exchange, "", "740 10 120 5 16 24", 3),
+    ("proxy_call_foreign_function", WithoutCallouts, "", "780 15 0 0 16 24", 10),
     ("proxy_call_foreign_function", Exchange, "", "bad 7 0 0 16 24", 6),
     ("envoy_resolve_dns", Root, "", "120 5 16", 2),
     ("envoy_resolve_dns", Root, "", "bad 5 16", 6),
@@ -171,7 +176,8 @@ const ROWS: &[Row] = &[
     ("proxy_redis_init", Root, "", "bad 5 120 5 120 5 0", 6),
     ("proxy_redis_call", Root, "", "120 5 120 5 16", 2),
     ("proxy_redis_call", Root, "", "120 5 bad 5 16", 6),
-    ("proxy_get_upstream_hosts", Exchange, "", "16 24", 1),
+    ("proxy_get_upstream_hosts", Exchange, "", "16 24", 0),
+    ("proxy_get_upstream_hosts", Root, "", "16 24", 1),
     ("proxy_get_upstream_hosts", Exchange, "", "16 bad", 6),
     ("proxy_set_upstream_override_host", Exchange, "", "120 5", 0),
     ("proxy_set_upstream_override_host", Exchange, "", "bad 5", 6),
@@ -303,7 +309,11 @@ fn guest(row: &Row, headers: &[u8]) -> Guest {
         .data(170, b"queue")
         .data(180, b"\xff\xfe\xfd\xfc")
         .data(200, b"histogram")
-        .data(300, headers);
+        .data(300, headers)
+        .data(720, b"compress")
+        .data(740, b"uncompress")
+        .data(760, b"expr_create")
+        .data(780, b"portcullis.test");
     if *at == WithoutMemory {
         guest = guest.allocator(
             "(export \"proxy_on_memory_allocate\") (param i32) (result i32) (i32.const 0)",
@@ -322,6 +332,8 @@ fn granted(guest: &Guest, at: At) -> Plugin {
     let mut plugin = plugin(guest);
     plugin.grants.http_call = vec!["auth".to_owned()];
     plugin.grants.grpc_call = vec!["auth".to_owned()];
+    let functions = ["compress", "uncompress", "expr_create", "portcullis.test"];
+    plugin.grants.foreign = functions.map(str::to_owned).to_vec();
     if at == WithoutCallouts {
         plugin.limits = Limits {
             callouts: 0,

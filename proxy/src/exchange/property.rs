@@ -108,10 +108,11 @@ impl Exchange {
         };
         match name {
             b"code" => int(u64::from(head.status.as_u16()), out),
-            b"code_details" => {
-                !self.response_code_details.is_empty()
-                    && bytes(out, self.response_code_details.as_bytes())
-            }
+            b"code_details" => match self.response_code_details.as_str() {
+                // Envoy's word for an answer of the origin.
+                "" => self.origin.address.is_some() && bytes(out, b"via_upstream"),
+                details => bytes(out, details.as_bytes()),
+            },
             b"headers" => headers_property(&head.headers, key, out),
             b"trailers" => self
                 .response_trailers

@@ -65,7 +65,7 @@ const REQUEST: [(&str, As, &str); 35] = [
     ("xds.listener_direction", As::Number, "1"),
     ("route_name", As::Size, "*"),
     ("xds.route_name", As::Size, "*"),
-    ("cluster_name", As::Text, "-"),
+    ("cluster_name", As::Text, "origin"),
     ("no_such_property", As::Text, "-"),
 ];
 
