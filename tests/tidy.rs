@@ -154,7 +154,7 @@ fn crates_import_only_what_they_may() {
         }
     }
     assert_none(
-        "imports against the direction (DESIGN: config and abi import nothing of ours)",
+        "imports against the direction (docs/ARCHITECTURE.md, Crates)",
         &wrong,
     );
 }
