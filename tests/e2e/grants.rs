@@ -74,12 +74,12 @@ async fn headers_are_narrowed(guest: Guest) {
     assert_eq!(answer.status, 200);
     assert_eq!(answer.header("x-origin"), Some("1"));
     assert_eq!(answer.header("x-out-seen"), Some("-"));
-    let log = proxy.log();
     for line in [
         "grants: { headers: { request: { read: [x-secret] } } }",
         "grants: { headers: { request: { write: [x-secret] } } }",
         "grants: { headers: { response: { read: [x-origin] } } }",
     ] {
+        let log = proxy.until_log(line).await;
         assert_eq!(log.matches(line).count(), 1, "{line} in {log}");
     }
 }
@@ -110,7 +110,8 @@ async fn bodies_are_narrowed(guest: Guest) {
         );
     }
     let line = "grants: { body: { request: { write: true } } }";
-    assert_eq!(proxy.log().matches(line).count(), 1, "{}", proxy.log());
+    let log = proxy.until_log(line).await;
+    assert_eq!(log.matches(line).count(), 1, "{log}");
     let metrics = proxy.metrics().await;
     let refused = metrics.sum(
         "portcullis_filter_refused_calls_total",
@@ -186,5 +187,6 @@ async fn queues_of_others_are_granted_by_vm_id() {
     client.get("/granted").await;
     assert_eq!(origin.next().await.header("x-out"), Some("Ok(())"));
     let line = "grants: { queues: [theirs] }";
-    assert_eq!(proxy.log().matches(line).count(), 1, "{}", proxy.log());
+    let log = proxy.until_log(line).await;
+    assert_eq!(log.matches(line).count(), 1, "{log}");
 }
