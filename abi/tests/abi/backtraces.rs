@@ -63,7 +63,7 @@ func main() {}
 const ASSEMBLYSCRIPT: &str = "
 export function proxy_abi_version_0_2_1(): void {}
 
-@inline(false) function explode(number: u32): u32 {
+function explode(number: u32): u32 {
   if (number < 1000) unreachable();
   return number;
 }
