@@ -121,8 +121,12 @@ fn answer_all(vm: &Arc<Vm>, embedder: &Embedder) -> Result<(), Fault> {
                     consumer.on_queue_ready(root, queue)?;
                 }
             }
-            #[allow(unreachable_patterns, reason = "more kinds may come")]
-            _ => {}
+            HostAction::ForeignCall(call) => {
+                vm.on_foreign_function(call.token, b"result".to_vec())?;
+            }
+            HostAction::AwaitDone { .. } => {
+                vm.give_up();
+            }
         }
     }
     Ok(())

@@ -26,12 +26,14 @@
 
 pub mod body;
 pub mod flow;
+pub mod link;
 pub mod message;
 pub mod plan;
 pub mod run;
 
 pub use body::Body;
 pub use flow::{Direction, Flow, Item};
+pub use link::Link;
 pub use message::Message;
 pub use plan::{Plan, Slot};
 pub use run::{Run, Verdict};

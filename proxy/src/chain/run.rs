@@ -10,7 +10,7 @@ use portcullis_abi::wire::types::{DataAction, HeadersAction, TrailersAction};
 use portcullis_config::model::{Hold, OnFault};
 
 use super::flow::Callbacks;
-use super::{Body, Direction, Plan, Slot};
+use super::{Body, Direction, Link, Plan, Slot};
 use crate::exchange::{Exchange, MapState};
 use crate::metrics::Phase;
 
@@ -33,15 +33,6 @@ pub enum Verdict {
     Overflow { slot: usize },
     /// A plugin held the exchange for too long.
     Stuck { slot: usize },
-}
-
-/// What an exchange has of one plugin.
-enum Link {
-    /// Bound to a VM; no stream context yet.
-    Bound(Arc<Vm>),
-    Live(Arc<Vm>, ContextId),
-    /// Skipped after a fault, or never bound.
-    Skipped,
 }
 
 /// The plugins of one exchange.
@@ -75,15 +66,9 @@ impl Run {
             reroute: false,
         };
         for index in 0..run.plan.slots.len() {
-            let slot = &run.plan.slots[index];
-            let vm = match slot.pool.get() {
-                Some(vm) => Some(vm),
-                None => slot.pool.wait(slot.pause).await,
-            };
-            match (vm, slot.on_fault) {
-                (Some(vm), _) => run.links.push(Link::Bound(vm)),
-                (None, OnFault::Skip) => run.links.push(Link::Skipped),
-                (None, OnFault::Deny) => {
+            match Link::bind(&run.plan.slots[index]).await {
+                Some(link) => run.links.push(link),
+                None => {
                     run.faults += 1;
                     run.links
                         .resize_with(run.plan.slots.len(), || Link::Skipped);
@@ -126,20 +111,9 @@ impl Run {
     }
 
     fn link(&mut self, slot: usize) -> Result<Option<(Arc<Vm>, ContextId)>, Verdict> {
-        match &self.links[slot] {
-            Link::Skipped => Ok(None),
-            Link::Live(vm, context) => Ok(Some((vm.clone(), *context))),
-            Link::Bound(vm) => {
-                let vm = vm.clone();
-                let number = u16::try_from(slot).unwrap_or(u16::MAX);
-                match vm.create_stream(self.plan.slots[slot].root, &self.stream, number) {
-                    Ok(context) => {
-                        self.links[slot] = Link::Live(vm.clone(), context);
-                        Ok(Some((vm, context)))
-                    }
-                    Err(fault) => self.failed(slot, &vm, &fault).map(|()| None),
-                }
-            }
+        match self.links[slot].context(&self.plan.slots[slot], slot, &self.stream) {
+            Ok(context) => Ok(context),
+            Err((vm, fault)) => self.failed(slot, &vm, &fault).map(|()| None),
         }
     }
 

@@ -3,25 +3,22 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use parking_lot::Mutex;
 use portcullis_abi::vm::{Beginning, Fault, Role, Vm};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
+use super::told::Told;
 use super::{Place, Pool, label};
 use crate::metrics::FilterMetrics;
 use crate::workers;
-
-/// That all VMs are in use is said this often at most.
-const TOLD_EVERY: Duration = Duration::from_secs(10);
 
 /// How many there may be, and are.
 pub(super) struct Exchanges {
     room: Arc<Semaphore>,
     vms_max: usize,
-    told: Mutex<Option<Instant>>,
+    told: Told,
 }
 
 impl Exchanges {
@@ -30,7 +27,7 @@ impl Exchanges {
         Self {
             room: Arc::new(Semaphore::new(vms_max)),
             vms_max,
-            told: Mutex::default(),
+            told: Told::default(),
         }
     }
 
@@ -72,9 +69,7 @@ impl Exchanges {
     }
 
     fn tell_exhausted(&self, filter: &str) {
-        let mut told = self.told.lock();
-        if told.is_none_or(|told| told.elapsed() >= TOLD_EVERY) {
-            *told = Some(Instant::now());
+        if self.told.again("vms") {
             let vms_max = self.vms_max;
             tracing::warn!(
                 filter,

@@ -1,4 +1,4 @@
-//! What was said of a filter's refused calls: a guest, or its client, must not be able to fill the log.
+//! What was said of a filter's refused calls and limits: a guest, or its client, must not be able to fill the log.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};

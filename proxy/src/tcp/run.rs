@@ -12,17 +12,8 @@ use portcullis_config::model::{Hold, OnFault};
 use super::flow::{Answer, Direction, Plugins};
 use super::relay::Relay;
 use super::view::View;
-use crate::chain::{Body, Plan, Slot};
+use crate::chain::{Body, Link, Plan, Slot};
 use crate::metrics::{ConnectionEnd, Phase};
-
-/// What a connection has of one plugin.
-enum Link {
-    /// Bound to a VM; no stream context yet.
-    Bound(Arc<Vm>),
-    Live(Arc<Vm>, ContextId),
-    /// Skipped after a fault, or never bound.
-    Skipped,
-}
 
 /// One plugin of the connection.
 struct Place {
@@ -54,15 +45,7 @@ impl Run {
     ) -> Result<Self, ConnectionEnd> {
         let mut places = Vec::with_capacity(plan.slots.len());
         for slot in &plan.slots {
-            let vm = match slot.pool.get() {
-                Some(vm) => Some(vm),
-                None => slot.pool.wait(slot.pause).await,
-            };
-            let link = match (vm, slot.on_fault) {
-                (Some(vm), _) => Link::Bound(vm),
-                (None, OnFault::Skip) => Link::Skipped,
-                (None, OnFault::Deny) => return Err(ConnectionEnd::FilterFault),
-            };
+            let link = Link::bind(slot).await.ok_or(ConnectionEnd::FilterFault)?;
             places.push(Place {
                 link,
                 view: Arc::new(Mutex::new(View::new(relay.clone(), slot.body_held))),
@@ -185,21 +168,10 @@ impl Run {
 
     fn link(&mut self, slot: usize) -> Result<Option<(Arc<Vm>, ContextId)>, ConnectionEnd> {
         let place = &mut self.places[slot];
-        match &place.link {
-            Link::Skipped => Ok(None),
-            Link::Live(vm, context) => Ok(Some((vm.clone(), *context))),
-            Link::Bound(vm) => {
-                let vm = vm.clone();
-                let number = u16::try_from(slot).unwrap_or(u16::MAX);
-                let stream: SharedStream = place.view.clone();
-                match vm.create_stream(self.plan.slots[slot].root, &stream, number) {
-                    Ok(context) => {
-                        place.link = Link::Live(vm.clone(), context);
-                        Ok(Some((vm, context)))
-                    }
-                    Err(fault) => self.failed(slot, &vm, &fault).map(|()| None),
-                }
-            }
+        let stream: SharedStream = place.view.clone();
+        match place.link.context(&self.plan.slots[slot], slot, &stream) {
+            Ok(context) => Ok(context),
+            Err((vm, fault)) => self.failed(slot, &vm, &fault).map(|()| None),
         }
     }
 
