@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::grants::Grants;
+use crate::hostcalls::{CALL_FOREIGN, INJECT, INJECT_FOREIGN};
 use crate::limits::Limits;
 use crate::module::Module;
 use crate::shared::Space;
@@ -29,4 +30,18 @@ pub struct Plugin {
     pub module: Module,
     /// Shared data and queues of `vm_id`.
     pub shared: Arc<Space>,
+}
+
+impl Plugin {
+    /// Whether it could add to a response body by [`Stream::inject_response_body`]: it imports what does so, and may.
+    ///
+    /// [`Stream::inject_response_body`]: crate::Stream::inject_response_body
+    pub fn injects(&self) -> bool {
+        let imports = &self.module.report().imports;
+        let imports = |name: &str| imports.iter().any(|import| import.name == name);
+        let mut foreign = INJECT_FOREIGN.iter();
+        self.grants.response_body.write
+            && (imports(INJECT)
+                || imports(CALL_FOREIGN) && foreign.any(|name| self.grants.allows_foreign(name)))
+    }
 }

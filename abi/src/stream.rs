@@ -128,6 +128,14 @@ pub trait Stream: Send {
         false
     }
 
+    /// Sends `data` to the plugins that see the response after this one, and to the client, the head before it where this
+    /// plugin holds it. `end`: the response ends with it. False: this plugin has seen no response, or one that has
+    /// ended, or too much waits already.
+    fn inject_response_body(&mut self, slot: u16, data: &[u8], end: bool) -> bool {
+        let _ = (slot, data, end);
+        false
+    }
+
     /// `proxy_continue_stream`: this plugin lets the paused direction go on. False: there is no such direction.
     fn continue_stream(&mut self, slot: u16, direction: StreamType) -> bool;
 

@@ -1,6 +1,8 @@
 //! Functions of the Higress SDKs (marker 0.2.100). Redis is answered as absent: no plugin is granted one.
 
 use super::call::{Answer, Call};
+use super::grant;
+use crate::host::Refusal;
 use crate::wire::pairs;
 use crate::wire::types::Status;
 
@@ -61,6 +63,16 @@ pub(super) fn proxy_get_upstream_hosts(
     call.give(&pairs, hosts_pointer_out, hosts_size_out)
 }
 
+/// The import by which a response body is added to.
+pub(crate) const INJECT: &str = "proxy_inject_encoded_data_to_filter_chain";
+
+/// The foreign functions that do the same. The second is meant for the headers callback; here both wait until the
+/// callback has returned.
+pub(crate) const INJECT_FOREIGN: [&str; 2] = [
+    "inject_encoded_data_to_filter_chain",
+    "inject_encoded_data_to_filter_chain_on_header",
+];
+
 /// What is known of each host.
 const HEALTHY: &str = r#"{"health_status":"Healthy"}"#;
 
@@ -86,8 +98,26 @@ pub(super) fn proxy_inject_encoded_data_to_filter_chain(
     call: &mut Call<'_>,
     data: u32,
     data_size: u32,
-    _end_of_stream: u32,
+    end_of_stream: u32,
 ) -> Answer {
-    call.read(data, data_size)?;
-    call.unavailable("proxy_inject_encoded_data_to_filter_chain")
+    let data = call.read(data, data_size)?;
+    inject(call, INJECT, data, end_of_stream != 0);
+    Ok(())
+}
+
+/// Sends a piece of body to those who see the response after this plugin. Like other writes it answers Ok where it is
+/// refused or comes to nothing.
+pub(super) fn inject(call: &Call<'_>, name: &'static str, data: &[u8], end: bool) {
+    let state = call.state();
+    if !state.plugin.grants.response_body.write {
+        let missing = "body: { response: { write: true } }".to_owned();
+        return grant::refuse(call, name, missing);
+    }
+    let injected = match &state.effective.stream {
+        Some((stream, slot)) => stream.lock().inject_response_body(*slot, data, end),
+        None => false,
+    };
+    if !injected {
+        call.refused(Refusal::Unavailable { call: name });
+    }
 }

@@ -25,7 +25,8 @@ use std::fmt;
 
 use wasmtime::{Caller, Linker};
 
-pub(crate) use foreign::Kept as ForeignState;
+pub(crate) use foreign::{Kept as ForeignState, NAME as CALL_FOREIGN};
+pub(crate) use higress::{INJECT, INJECT_FOREIGN};
 
 use crate::vm::State;
 use call::{Call, answer, errno};

@@ -31,6 +31,8 @@ pub(crate) struct FakeStream {
     pub(crate) routes_cleared: u32,
     pub(crate) hosts: Vec<String>,
     pub(crate) chosen_host: Option<String>,
+    /// What was added to a response body; after an end there is no more of it.
+    pub(crate) injected: Vec<(u16, Vec<u8>, bool)>,
     pub(crate) declared: Vec<(Vec<u8>, Declaration)>,
     /// The one object it knows is called "known".
     pub(crate) filter_state: Vec<(String, Vec<u8>, Span)>,
@@ -152,6 +154,14 @@ impl Stream for FakeStream {
             self.chosen_host = Some(address.to_owned());
         }
         known
+    }
+
+    fn inject_response_body(&mut self, slot: u16, data: &[u8], end: bool) -> bool {
+        let open = self.injected.iter().all(|(_, _, end)| !end);
+        if open {
+            self.injected.push((slot, data.to_vec(), end));
+        }
+        open
     }
 
     fn set_declared_property(

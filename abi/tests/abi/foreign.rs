@@ -1,8 +1,8 @@
 //! Foreign functions: who may call which, what they answer, and the ones that answer later.
 
-use portcullis_abi::{Grants, HostAction, Plugin, Refusal, Span, wire::protobuf};
+use portcullis_abi::{ContextId, Grants, HostAction, Plugin, Refusal, Span, wire::protobuf};
 
-use crate::fakes::{Bench, plugin};
+use crate::fakes::{Bench, SLOT, plugin};
 use crate::guest::{Guest, OUT, call};
 
 const NAME: u32 = 100;
@@ -335,4 +335,53 @@ fn they_count_as_callouts() {
     assert_eq!(bench.host.refused(), [Refusal::TooManyCallouts]);
     bench.vm.on_foreign_function(1, Vec::new()).unwrap();
     assert_eq!(bench.headers(), ["0", "2"]);
+}
+
+#[test]
+fn a_response_body_is_added_to_by_import_and_by_name() {
+    let names = [
+        "inject_encoded_data_to_filter_chain",
+        "inject_encoded_data_to_filter_chain_on_header",
+    ];
+    let import = call(
+        "proxy_inject_encoded_data_to_filter_chain",
+        &[ARGUMENT + 2, 2, 0],
+    );
+    for name in names {
+        // 1 body "ab", 2 end of stream. After that there is nothing to add to.
+        let argument = b"\x0a\x02ab\x10\x01";
+        let foreign = foreign((NAME, name.len()), (ARGUMENT, argument.len()));
+        let guest = Guest::new()
+            .data(NAME, name.as_bytes())
+            .data(ARGUMENT, argument)
+            .on(
+                "proxy_on_request_headers",
+                &format!("{import} {foreign} {import} (i32.const 0)"),
+            )
+            .on("proxy_on_tick", &import);
+        let bench = Bench::with(granted(&guest, &[name]));
+        assert!(bench.vm.plugin().injects());
+        assert_eq!(bench.headers(), ["0", "0", "0"]);
+        let added = [(SLOT, b"ab".to_vec(), false), (SLOT, b"ab".to_vec(), true)];
+        assert_eq!(bench.stream.lock().injected, added);
+        // Without an exchange.
+        bench.vm.on_tick(ContextId(1)).unwrap();
+        assert_eq!(bench.host.said(), ["0"]);
+        let unavailable = Refusal::Unavailable {
+            call: "proxy_inject_encoded_data_to_filter_chain",
+        };
+        assert_eq!(bench.host.refused(), vec![unavailable; 2]);
+
+        let mut refused = granted(&guest, &[name]);
+        refused.grants.response_body.write = false;
+        let bench = Bench::with(refused);
+        assert!(!bench.vm.plugin().injects());
+        assert_eq!(bench.headers(), ["0", "0", "0"]);
+        assert_eq!(bench.stream.lock().injected, []);
+        let missing = "grants: { body: { response: { write: true } } }";
+        for refusal in bench.host.refused() {
+            assert!(matches!(refusal, Refusal::Grant { missing: line, .. } if line == missing));
+        }
+    }
+    assert_eq!(status(names[0], b"\x0a"), "2");
 }

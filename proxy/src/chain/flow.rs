@@ -5,6 +5,9 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use portcullis_abi::wire::types::{DataAction, HeadersAction, TrailersAction};
 
+mod inject;
+mod release;
+
 use super::Body;
 
 /// Which message of an exchange.
@@ -55,6 +58,9 @@ pub trait Callbacks {
     /// Kept back bytes went over the limit.
     fn overflow(&mut self, position: usize) -> Self::Stop;
 
+    /// What it adds to the body of its own accord, since this was last asked, and whether the message ends with it.
+    fn take_injected(&mut self, position: usize) -> Vec<(Bytes, bool)>;
+
     /// Called before a paused plugin is looked at again: its VM may be gone. `Ok(true)`: skip it.
     fn lost(&mut self, position: usize) -> Result<bool, Self::Stop>;
 }
@@ -79,6 +85,10 @@ enum Stop {
     },
     /// Body bytes are held here after a callback saw them.
     Body,
+    /// Headers went on, without body callbacks of what follows: it is kept. `reads`: it is read meanwhile.
+    Rest {
+        reads: bool,
+    },
     Trailers,
 }
 
@@ -107,6 +117,8 @@ pub struct Flow {
     headers_at: usize,
     headers_end: bool,
     out: VecDeque<Item>,
+    /// The message was ended by the plugin here: what still comes is nobody's.
+    ended_at: Option<usize>,
 }
 
 impl Flow {
@@ -118,6 +130,7 @@ impl Flow {
             headers_at: 0,
             headers_end: false,
             out: VecDeque::new(),
+            ended_at: None,
         }
     }
 
@@ -142,18 +155,6 @@ impl Flow {
     pub fn trailers<C: Callbacks>(&mut self, callbacks: &mut C) -> Result<(), C::Stop> {
         self.resume(callbacks)?;
         self.feed(callbacks, 0, Item::Trailers)
-    }
-
-    /// Lets plugins go on that called continue_stream, or whose VM was lost.
-    pub fn resume<C: Callbacks>(&mut self, callbacks: &mut C) -> Result<(), C::Stop> {
-        for position in 0..self.gates.len() {
-            if self.gates[position].stop != Stop::None
-                && (callbacks.lost(position)? || callbacks.take_continue(position))
-            {
-                self.open(callbacks, position)?;
-            }
-        }
-        Ok(())
     }
 
     /// The next item that left the chain.
@@ -200,7 +201,7 @@ impl Flow {
         let reads = match gate.stop {
             _ if gate.ended || self.headers_end => false,
             Stop::Headers { body: true, .. } | Stop::Body => !gate.watermark || room,
-            Stop::Headers { reads, .. } => reads,
+            Stop::Headers { reads, .. } | Stop::Rest { reads } => reads,
             Stop::Trailers | Stop::None => false,
         };
         Some(Blocked { position, reads })
@@ -225,13 +226,18 @@ impl Flow {
                 HeadersAction::StopAllIterationAndWatermark => held(false, false),
             };
             // A guest may continue within the very callback that it then answers with a pause.
-            let continued = callbacks.take_continue(position);
-            if stop != Stop::None && !continued {
+            let stops = stop != Stop::None && !callbacks.take_continue(position);
+            let injected = callbacks.take_injected(position);
+            if stops || !injected.is_empty() {
                 let gate = &mut self.gates[position];
-                gate.stop = stop;
+                gate.stop = if stops { stop } else { held(false, false) };
                 // Nothing more is read, so what comes was under way, and no excess.
-                gate.watermark = stop == held(false, false);
-                return Ok(());
+                gate.watermark = gate.stop == held(false, false);
+                self.insert(callbacks, position, injected)?;
+                return match stops {
+                    true => Ok(()),
+                    false => self.open(callbacks, position),
+                };
             }
         }
         self.headers_at = self.gates.len();
@@ -248,10 +254,13 @@ impl Flow {
     ) -> Result<(), C::Stop> {
         let mut item = item;
         for position in from..self.gates.len() {
+            if self.has_ended(position) {
+                return Ok(());
+            }
             let gate = &mut self.gates[position];
             if matches!(
                 gate.stop,
-                Stop::Headers { body: false, .. } | Stop::Trailers
+                Stop::Headers { body: false, .. } | Stop::Rest { .. } | Stop::Trailers
             ) {
                 return self.keep_unseen(callbacks, position, item);
             }
@@ -325,6 +334,10 @@ impl Flow {
             }));
         };
         let continued = callbacks.take_continue(position);
+        self.inject(callbacks, position)?;
+        if self.has_ended(position) {
+            return Ok(None);
+        }
         let gate = &mut self.gates[position];
         match action {
             _ if continued => {}
@@ -363,6 +376,10 @@ impl Flow {
         self.gates[position].ended = true;
         let action = callbacks.trailers(position)?;
         let continued = callbacks.take_continue(position);
+        self.inject(callbacks, position)?;
+        if self.has_ended(position) {
+            return Ok(None);
+        }
         let gate = &mut self.gates[position];
         if action == Some(TrailersAction::StopIteration) && !continued {
             gate.held_trailers = true;
@@ -379,51 +396,6 @@ impl Flow {
         self.pass_headers(callbacks, position)?;
         self.release_held(callbacks, position)?;
         Ok(Some(Item::Trailers))
-    }
-
-    /// Opens the gate; headers held at it go on to the plugins behind it.
-    fn pass_headers<C: Callbacks>(
-        &mut self,
-        callbacks: &mut C,
-        position: usize,
-    ) -> Result<(), C::Stop> {
-        let gate = &mut self.gates[position];
-        gate.watermark = false;
-        match std::mem::take(&mut gate.stop) {
-            Stop::Headers { .. } => self.run_headers(callbacks, position + 1),
-            Stop::None | Stop::Body | Stop::Trailers => Ok(()),
-        }
-    }
-
-    /// Body bytes that the plugin has seen go on without another callback of it.
-    fn release_held<C: Callbacks>(
-        &mut self,
-        callbacks: &mut C,
-        position: usize,
-    ) -> Result<(), C::Stop> {
-        let gate = &mut self.gates[position];
-        let bytes = std::mem::take(&mut gate.held).into_bytes();
-        let end = std::mem::take(&mut gate.held_end);
-        if bytes.is_empty() && !end {
-            return Ok(());
-        }
-        self.feed(callbacks, position + 1, Item::Data { bytes, end })
-    }
-
-    /// continue_stream: everything kept at `position` goes on.
-    fn open<C: Callbacks>(&mut self, callbacks: &mut C, position: usize) -> Result<(), C::Stop> {
-        self.pass_headers(callbacks, position)?;
-        self.release_held(callbacks, position)?;
-        let gate = &mut self.gates[position];
-        gate.inbox_bytes = 0;
-        let unseen = std::mem::take(&mut gate.inbox);
-        if std::mem::take(&mut gate.held_trailers) {
-            self.feed(callbacks, position + 1, Item::Trailers)?;
-        }
-        for item in unseen {
-            self.feed(callbacks, position, item)?;
-        }
-        Ok(())
     }
 }
 

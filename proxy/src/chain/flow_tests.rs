@@ -13,6 +13,9 @@ struct Plugin {
     continues: bool,
     lost: Option<bool>,
     append: &'static str,
+    injects: Vec<(&'static str, bool)>,
+    /// The same within each body callback.
+    injects_at_data: VecDeque<(&'static str, bool)>,
 }
 
 impl Plugin {
@@ -61,6 +64,7 @@ impl Callbacks for Script {
             if end { ".end" } else { "" }
         ));
         let plugin = &mut self.plugins[position];
+        plugin.injects.extend(plugin.injects_at_data.pop_front());
         if end {
             body.splice(usize::MAX, 0, plugin.append.as_bytes());
         }
@@ -92,6 +96,12 @@ impl Callbacks for Script {
 
     fn overflow(&mut self, position: usize) -> Ended {
         Ended::Overflow(position)
+    }
+
+    fn take_injected(&mut self, position: usize) -> Vec<(Bytes, bool)> {
+        let pieces = std::mem::take(&mut self.plugins[position].injects);
+        let pieces = pieces.into_iter();
+        pieces.map(|(text, end)| (bytes(text), end)).collect()
     }
 
     fn lost(&mut self, position: usize) -> Result<bool, Ended> {
@@ -519,4 +529,125 @@ fn a_plugin_without_a_body_callback_sees_no_body() {
     flow.data(&mut script, bytes("ab"), true).unwrap();
     assert_eq!(out(&mut flow), [HEAD, data("ab", true)]);
     assert_eq!(script.calls, ["0:headers"]);
+}
+
+#[test]
+fn what_is_added_goes_on_before_what_the_answer_lets_on() {
+    let first = Plugin {
+        injects: vec![("x", false), ("y", false)],
+        ..Plugin::new()
+    };
+    let (mut flow, mut script) = chain(vec![first, Plugin::new()]);
+    flow.headers(&mut script, false).unwrap();
+    script.plugins[0].injects = vec![("<", false)];
+    flow.data(&mut script, bytes("ab"), true).unwrap();
+    let all = [
+        HEAD,
+        data("x", false),
+        data("y", false),
+        data("<", false),
+        data("ab", true),
+    ];
+    assert_eq!(out(&mut flow), all);
+    assert_eq!(
+        script.calls,
+        [
+            "0:headers",
+            "1:headers",
+            "1:x",
+            "1:y",
+            "1:<",
+            "0:ab.end",
+            "1:ab.end"
+        ]
+    );
+    assert!(!flow.ended_early());
+}
+
+#[test]
+fn an_addition_takes_held_headers_along_and_leaves_the_plugin_in_charge() {
+    for (action, reads) in [
+        (HeadersAction::StopIteration, false),
+        (HeadersAction::StopAllIterationAndBuffer, true),
+    ] {
+        let stop = Plugin {
+            headers: Some(action),
+            injects: vec![("x", false)],
+            ..Plugin::new()
+        };
+        let (mut flow, mut script) = chain(vec![stop]);
+        flow.headers(&mut script, false).unwrap();
+        assert_eq!(out(&mut flow), [HEAD, data("x", false)]);
+        let position = 0;
+        let blocked = flow.blocked(&script);
+        assert_eq!(blocked, Some(Blocked { position, reads }));
+        flow.data(&mut script, bytes("ab"), true).unwrap();
+        assert_eq!(out(&mut flow), []);
+        script.plugins[0].injects = vec![("y", false)];
+        script.plugins[0].continues = true;
+        flow.resume(&mut script).unwrap();
+        assert_eq!(out(&mut flow), [data("y", false), data("ab", true)]);
+    }
+}
+
+#[test]
+fn a_message_without_a_body_gets_one_and_ends_when_the_plugin_goes_on() {
+    for goes_on in [false, true] {
+        let stop = Plugin {
+            headers: Some(match goes_on {
+                true => HeadersAction::Continue,
+                false => HeadersAction::StopIteration,
+            }),
+            injects: vec![("x", false)],
+            ..Plugin::new()
+        };
+        let (mut flow, mut script) = chain(vec![stop, Plugin::new()]);
+        flow.headers(&mut script, true).unwrap();
+        if !goes_on {
+            assert_eq!(out(&mut flow), [HEAD, data("x", false)]);
+            script.plugins[0].continues = true;
+            flow.resume(&mut script).unwrap();
+            assert_eq!(out(&mut flow), [data("", true)]);
+        } else {
+            assert_eq!(out(&mut flow), [HEAD, data("x", false), data("", true)]);
+        }
+        let calls = ["0:headers.end", "1:headers", "1:x", "1:.end"];
+        assert_eq!(script.calls, calls);
+    }
+}
+
+#[test]
+fn an_addition_that_ends_the_message_is_the_last_of_it() {
+    let stop = Plugin {
+        headers: Some(HeadersAction::StopIteration),
+        injects: vec![("x", true), ("never", false)],
+        ..Plugin::new()
+    };
+    let (mut flow, mut script) = chain(vec![Plugin::new(), stop]);
+    flow.headers(&mut script, false).unwrap();
+    assert_eq!(out(&mut flow), [HEAD, data("x", true)]);
+    assert!(flow.ended_early());
+    assert_eq!(flow.blocked(&script), None);
+    script.plugins[0].injects = vec![("late", false)];
+    flow.data(&mut script, bytes("ab"), false).unwrap();
+    flow.trailers(&mut script).unwrap();
+    assert_eq!(out(&mut flow), []);
+    assert_eq!(script.calls, ["0:headers", "1:headers"]);
+}
+
+#[test]
+fn chunks_are_replaced_by_additions() {
+    let (mut flow, mut script) = chain(vec![Plugin {
+        data: [DataAction::StopIterationNoBuffer; 2].into(),
+        injects_at_data: [("AB", false), ("C", true)].into(),
+        hold: true,
+        ..Plugin::new()
+    }]);
+    flow.headers(&mut script, false).unwrap();
+    assert_eq!(out(&mut flow), []);
+    flow.data(&mut script, bytes("ab"), false).unwrap();
+    assert_eq!(out(&mut flow), [HEAD, data("AB", false)]);
+    flow.data(&mut script, bytes("c"), true).unwrap();
+    assert_eq!(out(&mut flow), [data("C", true)]);
+    assert_eq!(script.calls, ["0:headers", "0:ab", "0:c.end"]);
 }

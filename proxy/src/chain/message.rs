@@ -60,6 +60,11 @@ impl Message {
         self.flow.pop()
     }
 
+    /// Whether a plugin has ended the message before its sender did: the rest is ignored.
+    pub fn ended_early(&self) -> bool {
+        self.flow.ended_early()
+    }
+
     pub fn headers_passed(&self) -> bool {
         self.flow.headers_passed()
     }

@@ -19,6 +19,7 @@
 //! | body | StopIterationNoBuffer | what the plugin left of it is dropped | callbacks go on |
 //! | trailers | Continue | all that is kept here goes on | |
 //! | trailers | StopIteration | waits for continue_stream | |
+//! | any | the plugin adds body bytes | headers held here go on before them, the rest stays held | they go on before it; with an end nothing more does |
 //! | any | a local reply, or a fault by `deny` | the message ends | the reply takes its place |
 //! | any | a fault by `skip` | goes on as if the plugin were not there | goes on |
 //!

@@ -34,7 +34,8 @@ pub struct Slot {
     /// What its module exports.
     pub request_body: bool,
     pub response_body: bool,
-    /// Whether it may change a body: it has a callback for it, a grant, and is not known never to.
+    /// Whether it may change a body: it has a callback for it, a grant, and is not known never to; or it may add to one
+    /// of its own accord.
     pub edits_request_body: bool,
     pub edits_response_body: bool,
     pub metrics: Arc<FilterMetrics>,

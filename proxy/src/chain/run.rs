@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 use portcullis_abi::stream::{LocalResponse, SharedStream};
 use portcullis_abi::vm::{ContextId, Fault, Vm};
@@ -11,7 +12,7 @@ use portcullis_config::model::{Hold, OnFault};
 
 use super::flow::Callbacks;
 use super::{Body, Direction, Link, Plan, Slot};
-use crate::exchange::{Exchange, MapState};
+use crate::exchange::{Exchange, Injected, MapState};
 use crate::metrics::Phase;
 
 /// An exchange shared with the VMs of its chain.
@@ -47,6 +48,8 @@ pub struct Run {
     pub reply_by: Option<String>,
     /// A plugin that may do so changed what routes are selected by.
     pub reroute: bool,
+    /// The exchange holds pieces of body that plugins have added.
+    injected: bool,
 }
 
 impl Run {
@@ -64,6 +67,7 @@ impl Run {
             faults: 0,
             reply_by: None,
             reroute: false,
+            injected: false,
         };
         for index in 0..run.plan.slots.len() {
             match Link::bind(&run.plan.slots[index]).await {
@@ -139,6 +143,7 @@ impl Run {
             let mut exchange = self.exchange.lock();
             let refused = exchange.signals[slot].refused.take().is_some();
             let stale = std::mem::take(&mut exchange.route_stale);
+            self.injected |= !exchange.injected.is_empty();
             (exchange.reply.take(), exchange.closed, refused, stale)
         };
         self.reroute |= stale && self.plan.slots[slot].reroute;
@@ -331,6 +336,19 @@ impl Callbacks for Directed<'_> {
             Direction::Request => std::mem::take(&mut signals.continue_request),
             Direction::Response => std::mem::take(&mut signals.continue_response),
         }
+    }
+
+    fn take_injected(&mut self, position: usize) -> Vec<(Bytes, bool)> {
+        if !self.run.injected || self.direction == Direction::Request {
+            return Vec::new();
+        }
+        let slot = self.slot_at(position);
+        let mut exchange = self.run.exchange.lock();
+        let own = |piece: &mut Injected| usize::from(piece.slot) == slot;
+        let taken = exchange.injected.extract_if(.., own).collect::<Vec<_>>();
+        self.run.injected = !exchange.injected.is_empty();
+        let pieces = taken.into_iter();
+        pieces.map(|piece| (piece.bytes, piece.end)).collect()
     }
 
     fn overflow(&mut self, position: usize) -> Verdict {

@@ -12,6 +12,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use bytes::Bytes;
 use http::HeaderMap;
 use pingora_http::{RequestHeader, ResponseHeader};
 use portcullis_abi::stream::{HeaderError, LocalResponse};
@@ -34,6 +35,21 @@ pub struct Signals {
     /// It tried to set a header that cannot be sent.
     pub refused: Option<HeaderError>,
 }
+
+/// What a guest adds to a response body.
+#[derive(Debug)]
+pub struct Injected {
+    pub slot: u16,
+    pub bytes: Bytes,
+    /// The response ends with it.
+    pub end: bool,
+}
+
+/// What guests may have added to one exchange that the chain has not taken yet, in bytes: what one callback may add.
+pub const INJECTED_BYTES_MAX: usize = 1 << 20;
+
+/// The same in pieces: empty ones count as well.
+pub const INJECTED_PIECES_MAX: usize = 1024;
 
 /// Where a message is, as far as its header map is concerned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -96,6 +112,8 @@ pub struct Exchange {
     pub reply: Option<(u16, LocalResponse)>,
     /// A guest closed the stream.
     pub closed: bool,
+    /// What guests add to the response body, until the chain takes it.
+    pub injected: Vec<Injected>,
     /// A guest wrote a request header, so that a route may be selected again.
     pub route_stale: bool,
     /// `proxy_set_property`: seen by later plugins.
@@ -151,6 +169,7 @@ impl Exchange {
                 .collect(),
             reply: None,
             closed: false,
+            injected: Vec::new(),
             route_stale: false,
             filter_state: FilterState::default(),
             wake: Arc::new(Notify::new()),

@@ -1,10 +1,11 @@
 //! The exchange as guests see it: an implementation of the ABI's [`Stream`].
 
+use bytes::Bytes;
 use portcullis_abi::stream::{Declaration, HeaderError, LocalResponse, Span, Stream};
 use portcullis_abi::wire::types::{BufferType, MapType, StreamType};
 
 use super::headers::{Map, MapMut};
-use super::{Exchange, MapState};
+use super::{Exchange, INJECTED_BYTES_MAX, INJECTED_PIECES_MAX, Injected, MapState};
 use crate::chain::Body;
 
 impl Exchange {
@@ -164,6 +165,23 @@ impl Stream for Exchange {
             Span::FilterChain | Span::Request => self.filter_state.set_object(key, value),
             Span::Connection => self.connection.filter_state().set_object(key, value),
         }
+    }
+
+    fn inject_response_body(&mut self, slot: u16, data: &[u8], end: bool) -> bool {
+        let waiting: usize = self.injected.iter().map(|piece| piece.bytes.len()).sum();
+        if self.response_state == MapState::Absent
+            || self.injected.len() >= INJECTED_PIECES_MAX
+            || waiting.saturating_add(data.len()) > INJECTED_BYTES_MAX
+        {
+            return false;
+        }
+        self.injected.push(Injected {
+            slot,
+            bytes: Bytes::copy_from_slice(data),
+            end,
+        });
+        self.wake.notify_one();
+        true
     }
 
     fn continue_stream(&mut self, slot: u16, direction: StreamType) -> bool {

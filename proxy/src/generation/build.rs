@@ -309,6 +309,7 @@ fn slot(config: &Config, started: &[Started], route: Option<usize>, entry: &Chai
         ModuleSource::File(_) => true,
     };
     let grants = &filter.grants;
+    let injects = pool.plugin().injects();
     Slot {
         filter: entry.filter,
         pool: pool.clone(),
@@ -323,7 +324,8 @@ fn slot(config: &Config, started: &[Started], route: Option<usize>, entry: &Chai
         request_body: callbacks.request_body,
         response_body: callbacks.response_body,
         edits_request_body: edits && callbacks.request_body && grants.request_body.write,
-        edits_response_body: edits && callbacks.response_body && grants.response_body.write,
+        edits_response_body: injects
+            || edits && callbacks.response_body && grants.response_body.write,
         metrics: pool.metrics().clone(),
     }
 }

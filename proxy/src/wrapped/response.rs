@@ -35,8 +35,10 @@ pub struct Outgoing {
     ended: bool,
     /// A head was written or queued for good.
     pub head_sent: bool,
-    /// The client was answered otherwise: what the origin still says is ignored.
+    /// The client was answered otherwise, or a plugin has ended the response: what the origin still says is ignored.
     replaced: bool,
+    /// What the client asked for or was told has no body: what plugins add is dropped.
+    bodiless: bool,
     /// 101: bytes pass untouched.
     upgraded: bool,
 }
@@ -66,6 +68,7 @@ impl Wrapped {
         }
         let (inner, state) = self.parts();
         let written_end = flush(inner, state).await?;
+        state.outgoing.replaced |= state.outgoing.ended && state.response.ended_early();
         Ok(state.outgoing.ended || written_end)
     }
 
@@ -256,6 +259,7 @@ fn drain(inner: &ServerSession, state: &mut State) -> Result<()> {
         };
         match item {
             Item::Headers { end } => queue_head(inner, state, end, complete)?,
+            Item::Data { .. } if state.outgoing.bodiless => {}
             Item::Data { bytes, end } => {
                 if end || !bytes.is_empty() {
                     state.outgoing.ended |= end;
@@ -294,6 +298,9 @@ fn queue_head(
     };
     let mut head = head;
     let declared = content_length(&head);
+    // A head that ended was the origin's; one that does not is followed by what a plugin adds.
+    state.outgoing.bodiless = bodiless;
+    let end = end || bodiless;
     state.outgoing.ended |= end;
     if bodiless || !state.run.plan.edits_response_body {
         state.outgoing.head_sent = true;

@@ -12,6 +12,7 @@ mod zlib;
 
 use super::call::{Answer, Call};
 use super::grant;
+use super::higress::INJECT_FOREIGN;
 use crate::host::{ForeignCall, HostAction, Refusal};
 use crate::limits::{ACTIONS_MAX, FOREIGN_ARGUMENT_BYTES_MAX};
 use crate::vm::Callout;
@@ -19,7 +20,7 @@ use crate::wire::types::Status;
 
 pub(crate) use kept::Kept;
 
-const NAME: &str = "proxy_call_foreign_function";
+pub(crate) const NAME: &str = "proxy_call_foreign_function";
 
 /// What the names of the embedder's functions begin with.
 const OWN: &str = "portcullis.";
@@ -27,7 +28,7 @@ const OWN: &str = "portcullis.";
 /// A function that answers at once: the bytes it gives, or why not.
 type Function = fn(&mut Call<'_>, &[u8]) -> Result<Vec<u8>, Status>;
 
-/// Envoy's functions, by their names there.
+/// Envoy's functions, by their names there, and those of Higress.
 const FUNCTIONS: &[(&str, Function)] = &[
     ("compress", zlib::compress),
     ("uncompress", zlib::uncompress),
@@ -39,6 +40,8 @@ const FUNCTIONS: &[(&str, Function)] = &[
     ("expr_create", expression::create),
     ("expr_evaluate", expression::evaluate),
     ("expr_delete", expression::delete),
+    (INJECT_FOREIGN[0], stream::inject),
+    (INJECT_FOREIGN[1], stream::inject),
 ];
 
 /// Names that are not there, and those that were not granted, are NotFound. A result pointer of 0: the guest does not

@@ -1,8 +1,10 @@
 //! Functions on the exchange: filter state, declared properties, the route.
 
+use super::NAME;
 use super::kept::KeptError;
 use crate::host::Refusal;
 use crate::hostcalls::call::Call;
+use crate::hostcalls::higress;
 use crate::limits::PROPERTY_BYTES_MAX;
 use crate::stream::{Declaration, Span};
 use crate::wire::protobuf::fields;
@@ -72,6 +74,20 @@ pub(super) fn declare_property(call: &mut Call<'_>, argument: &[u8]) -> Result<V
             Status::BadArgument
         }
     })
+}
+
+/// Message: 1 body, 2 end of stream.
+pub(super) fn inject(call: &mut Call<'_>, argument: &[u8]) -> Result<Vec<u8>, Status> {
+    let (mut body, mut end) = (&[][..], 0);
+    for field in fields(argument) {
+        match field? {
+            (1, field) => body = field.bytes()?,
+            (2, field) => end = field.number()?,
+            _ => {}
+        }
+    }
+    higress::inject(call, NAME, body, end != 0);
+    Ok(Vec::new())
 }
 
 /// Unknown numbers are the shortest, as in Envoy.
