@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 use portcullis_abi::{
     BufferType, HeaderError, Host, HostAction, LocalResponse, LogLevel, MapType, Metric,
-    MetricType, Plugin, Refusal, Stream, StreamType, Vm,
+    MetricType, Plugin, Refusal, Span, Stream, StreamType, Vm,
 };
 
 type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
@@ -127,6 +127,23 @@ impl Stream for Exchange {
     fn set_property(&mut self, path: &[u8], value: &[u8]) -> bool {
         self.properties.insert(path.to_vec(), value.to_vec());
         true
+    }
+
+    fn set_filter_state(&mut self, key: &str, _: &[u8], _: Span) -> bool {
+        !key.is_empty()
+    }
+
+    fn upstream_hosts(&self, visit: &mut dyn FnMut(&str)) -> bool {
+        visit("127.0.0.1:80");
+        true
+    }
+
+    fn override_upstream_host(&mut self, address: &str) -> bool {
+        address == "127.0.0.1:80"
+    }
+
+    fn inject_response_body(&mut self, _: u16, _: &[u8], end: bool) -> bool {
+        !end
     }
 
     fn continue_stream(&mut self, _: u16, _: StreamType) -> bool {

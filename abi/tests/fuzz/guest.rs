@@ -9,7 +9,7 @@ use std::fmt::Write;
 
 use portcullis_abi::hostcalls::{self, Type};
 
-/// Useful bytes, in places of 32; the text below has the number too.
+/// Useful bytes, in places of 64; the text below has the numbers too.
 const PLACES: u32 = 0x1000;
 
 /// What the host can make sense of.
@@ -32,10 +32,12 @@ const USEFUL: &[&[u8]] = &[
     b"set_envoy_filter_state",
     b"declare_property",
     b"verify_signature",
+    b"sign",
     b"a=1_b.c",
     b"request.path == '/'",
     b"GET",
     b"portcullis.test",
+    b"inject_encoded_data_to_filter_chain",
     b"bad\r\nvalue",
     b"\xff\xfe",
     // An empty map, and one pair.
@@ -52,6 +54,11 @@ const CALLBACKS: &[(&str, usize, bool)] = &[
     ("proxy_on_vm_start", 2, true),
     ("proxy_on_tick", 1, false),
     ("proxy_on_queue_ready", 2, false),
+    ("proxy_on_new_connection", 1, true),
+    ("proxy_on_downstream_data", 3, true),
+    ("proxy_on_upstream_data", 3, true),
+    ("proxy_on_downstream_connection_close", 2, false),
+    ("proxy_on_upstream_connection_close", 2, false),
     ("proxy_on_request_headers", 3, true),
     ("proxy_on_request_body", 3, true),
     ("proxy_on_request_trailers", 2, true),
@@ -97,7 +104,7 @@ pub(crate) fn wasm() -> Vec<u8> {
     }
     text += RUNTIME;
     for (place, bytes) in USEFUL.iter().enumerate() {
-        let at = PLACES + 32 * u32::try_from(place).unwrap();
+        let at = PLACES + 64 * u32::try_from(place).unwrap();
         let escaped: String = bytes.iter().map(|byte| format!("\\{byte:02x}")).collect();
         let _ = writeln!(text, "(data (i32.const {at}) \"{escaped}\")");
     }
@@ -195,8 +202,8 @@ const RUNTIME: &str = r#"
     (block $anything (block $edge (block $given_size (block $given (block $out (block $place (block $small
         (br_table $small $small $place $place $out $given $given_size $edge $anything
             (i32.rem_u (call $byte) (i32.const 9)))
-    ) (return (i32.and (call $byte) (i32.const 31)))
-    ) (return (i32.add (i32.const 0x1000) (i32.mul (i32.and (call $byte) (i32.const 31)) (i32.const 32))))
+    ) (return (i32.and (call $byte) (i32.const 63)))
+    ) (return (i32.add (i32.const 0x1000) (i32.mul (i32.and (call $byte) (i32.const 31)) (i32.const 64))))
     ) (return (i32.add (i32.const 0x200) (i32.mul (i32.and (call $byte) (i32.const 15)) (i32.const 4))))
     ) (return (i32.load (i32.add (i32.const 0x200) (i32.mul (i32.and (call $byte) (i32.const 15)) (i32.const 4)))))
     ) (return (i32.load (i32.const 0x204)))
@@ -204,8 +211,8 @@ const RUNTIME: &str = r#"
     )
     (call $word))
 (func $poke (local $at i32) (local $count i32)
-    (local.set $at (i32.add (i32.const 0x1000) (i32.mul (i32.and (call $byte) (i32.const 31)) (i32.const 32))))
-    (local.set $count (i32.and (call $byte) (i32.const 31)))
+    (local.set $at (i32.add (i32.const 0x1000) (i32.mul (i32.and (call $byte) (i32.const 31)) (i32.const 64))))
+    (local.set $count (i32.and (call $byte) (i32.const 63)))
     (loop $next
         (i32.store8 (local.get $at) (call $byte))
         (local.set $at (i32.add (local.get $at) (i32.const 1)))

@@ -6,8 +6,8 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use portcullis_abi::grpc::GrpcEvent;
 use portcullis_abi::{
-    ContextId, Engine, EngineOptions, Fault, Grants, Host, HostAction, HttpCallResponse, Limits,
-    Module, Plugin, SharedStream, Spaces, Vm,
+    Beginning, ContextId, Engine, EngineOptions, Fault, Grants, Host, HostAction, HttpCallResponse,
+    Limits, Module, PeerType, Plugin, Role, SharedStream, Spaces, Vm,
 };
 
 use crate::embedder::{Embedder, Exchange};
@@ -66,38 +66,76 @@ fn plugin(program: &[u8]) -> Plugin {
 fn run(events: &[u8], program: &[u8]) -> Result<(), Fault> {
     let embedder = Arc::new(Embedder::default());
     let host: Arc<dyn Host> = Arc::clone(&embedder) as Arc<dyn Host>;
-    let vm = Vm::start(&Arc::new(plugin(program)), &host, 0)?;
-    vm.activate();
-    let mut streams: Vec<ContextId> = Vec::new();
-    for event in events {
-        let (kind, detail) = (event % 16, u32::from(event / 16));
-        // The latest stream, or one that there is not.
-        let stream = streams.last().copied().unwrap_or(ContextId(detail));
-        match kind {
-            0 | 1 => {
-                let exchange: SharedStream = Arc::new(Mutex::new(Exchange::new()));
-                let slot = u16::try_from(streams.len()).unwrap();
-                streams.push(vm.create_stream(usize::from(kind), &exchange, slot)?);
-            }
-            2 => drop(vm.on_request_headers(stream, detail, detail == 0)?),
-            3 => drop(vm.on_request_body(stream, detail * 1000, detail == 0)?),
-            4 => drop(vm.on_request_trailers(stream, detail)?),
-            5 => drop(vm.on_response_headers(stream, detail, detail == 0)?),
-            6 => drop(vm.on_response_body(stream, detail * 1000, detail == 0)?),
-            7 => drop(vm.on_response_trailers(stream, detail)?),
-            8 => {
-                vm.end_stream(stream)?;
-                streams.pop();
-            }
-            9 => vm.on_tick(ContextId(detail))?,
-            10 => vm.on_queue_ready(ContextId(detail), detail)?,
-            11 => vm.on_http_call_response(detail, answer())?,
-            12 => drop(vm.on_grpc(detail, grpc(detail))?),
-            13 => vm.stop(),
-            _ => answer_all(&vm, &embedder)?,
+    let service = Vm::start(&Arc::new(plugin(program)), &host, 0)?;
+    // Every other program runs in a VM made from a snapshot, beside the one that was started.
+    let snapshot = match program.get(1) {
+        Some(byte) if byte % 2 == 1 => service.snapshot().ok(),
+        _ => None,
+    };
+    service.activate();
+    let vm = match &snapshot {
+        Some(snapshot) => {
+            let role = Role::Exchange {
+                service: Arc::downgrade(&service),
+                lease: None,
+            };
+            Vm::begin(Beginning::Snapshot(snapshot), &host, 0, role)?
         }
+        None => Arc::clone(&service),
+    };
+    let mut streams = Vec::new();
+    for event in events {
+        happens(*event, &vm, &embedder, &mut streams)?;
     }
+    service.stop();
     vm.stop();
+    Ok(())
+}
+
+fn happens(
+    event: u8,
+    vm: &Arc<Vm>,
+    embedder: &Embedder,
+    streams: &mut Vec<ContextId>,
+) -> Result<(), Fault> {
+    let (kind, detail) = (event % 22, u32::from(event / 22));
+    // The latest stream, or one that there is not.
+    let stream = streams.last().copied().unwrap_or(ContextId(detail));
+    let (size, end) = (detail * 1000, detail == 0);
+    let peer = if end {
+        PeerType::Local
+    } else {
+        PeerType::Remote
+    };
+    match kind {
+        0 | 1 => {
+            let exchange: SharedStream = Arc::new(Mutex::new(Exchange::new()));
+            let slot = u16::try_from(streams.len()).unwrap();
+            streams.push(vm.create_stream(usize::from(kind), &exchange, slot)?);
+        }
+        2 => drop(vm.on_request_headers(stream, detail, end)?),
+        3 => drop(vm.on_request_body(stream, size, end)?),
+        4 => drop(vm.on_request_trailers(stream, detail)?),
+        5 => drop(vm.on_response_headers(stream, detail, end)?),
+        6 => drop(vm.on_response_body(stream, size, end)?),
+        7 => drop(vm.on_response_trailers(stream, detail)?),
+        8 => {
+            vm.end_stream(stream)?;
+            streams.pop();
+        }
+        9 => vm.on_tick(ContextId(detail))?,
+        10 => vm.on_queue_ready(ContextId(detail), detail)?,
+        11 => vm.on_http_call_response(detail, answer())?,
+        12 => drop(vm.on_grpc(detail, grpc(detail))?),
+        13 => vm.stop(),
+        14 => drop(vm.on_new_connection(stream)?),
+        15 => drop(vm.on_downstream_data(stream, size, end)?),
+        16 => drop(vm.on_upstream_data(stream, size, end)?),
+        17 => vm.on_downstream_connection_close(stream, peer)?,
+        18 => vm.on_upstream_connection_close(stream, peer)?,
+        19 => vm.on_foreign_function(detail, b"result".to_vec())?,
+        _ => answer_all(vm, embedder)?,
+    }
     Ok(())
 }
 
