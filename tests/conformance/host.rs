@@ -21,6 +21,14 @@ impl Host {
         Envoy::start(config).await.map(Self::Envoy)
     }
 
+    /// Where a listener for TCP is.
+    pub(crate) fn listener(&self, name: &str) -> SocketAddr {
+        match self {
+            Self::Portcullis(proxy) => proxy.listener(name),
+            Self::Envoy(envoy) => envoy.address(name),
+        }
+    }
+
     /// Where a route is reached: here by the host name alone, in Envoy by a listener of its own.
     pub(crate) fn address(&self, route: &str) -> SocketAddr {
         match self {

@@ -1,8 +1,9 @@
 //! What client, origin and callee saw of a case, as one line of text.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 use std::future::pending;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,12 +11,13 @@ use futures::stream;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
+use portcullis_tests::grpc::EchoService;
 use portcullis_tests::origin::{Body, full};
-use portcullis_tests::{Answer, Client, Config, Origin, Recorded};
+use portcullis_tests::{Answer, Client, Config, Origin, RawClient, RawOrigin, Recorded};
 use tokio::net::TcpSocket;
 use tokio::time::timeout;
 
-use crate::cases::{Ask, Case};
+use crate::cases::{Ask, Case, TCP};
 use crate::host::Host;
 
 /// How long an answer may take before it counts as none: longer than any pause of a case.
@@ -41,6 +43,10 @@ pub(crate) struct Backends {
     /// Answers callouts with the status of their path.
     callee: Origin,
     silent: Origin,
+    /// Echoes bytes, and other ones in capitals.
+    bytes: RawOrigin,
+    other: RawOrigin,
+    echo: EchoService,
     /// Bound, so that the port stays ours, but nobody listens there.
     nobody: TcpSocket,
 }
@@ -67,6 +73,13 @@ impl Backends {
             origin: Origin::answering(answer).await,
             callee: Origin::answering(callee).await,
             silent: Origin::handling(|_| pending()).await,
+            bytes: RawOrigin::echo().await,
+            other: RawOrigin::start(|mut wire| async move {
+                let bytes = wire.rest().await.to_ascii_uppercase();
+                let _ = wire.try_send(bytes).await;
+            })
+            .await,
+            echo: EchoService::start().await,
             nobody,
         }
     }
@@ -77,6 +90,10 @@ impl Backends {
             .upstream("callee", self.callee.address())
             .upstream("silent", self.silent.address())
             .upstream("nobody", self.nobody.local_addr().expect("a port"))
+            .upstream("bytes", self.bytes.address())
+            .upstream("other", self.other.address())
+            .upstream_h2("echo", self.echo.origin().address())
+            .upstream_h2("nobody-h2", self.nobody.local_addr().expect("a port"))
             .upstream("h2", self.origin.address())
             .set("/upstreams/h2/protocol", "h2".into())
     }
@@ -110,6 +127,9 @@ impl Backends {
 
     async fn once(&self, host: &Host, ask: &Ask, index: usize) -> String {
         let name = Case::route(index);
+        if ask.method == TCP {
+            return self.connection(host.listener(&name), ask).await;
+        }
         let address = host.address(&name);
         let (origin, callee) = (self.origin.requests().len(), self.callee.requests().len());
         let request = ask.request(&format!("{name}.test"));
@@ -142,6 +162,35 @@ impl Backends {
         }
         line
     }
+}
+
+impl Backends {
+    /// What a client gets that sends all it has and then its end, and what each origin got of it.
+    async fn connection(&self, address: SocketAddr, ask: &Ask) -> String {
+        let origins = [("origin", &self.bytes), ("other", &self.other)];
+        let before = origins.map(|(_, origin)| origin.bytes().len());
+        let exchange = async {
+            let mut wire = RawClient::try_connect(address).await.ok()?;
+            wire.try_send(ask.body.concat()).await.ok()?;
+            wire.try_finish().await.ok()?;
+            Some(wire.rest().await)
+        };
+        let mut line = match timeout(ANSWER, exchange).await {
+            Ok(answer) => format!("client {:?}", lossy(&answer.unwrap_or_default())),
+            Err(_) => "client: no end".to_owned(),
+        };
+        for ((who, origin), before) in origins.into_iter().zip(before) {
+            let seen = &origin.bytes()[before..];
+            if !seen.is_empty() {
+                write!(line, ", {who} {:?}", lossy(seen)).expect("text");
+            }
+        }
+        line
+    }
+}
+
+fn lossy(bytes: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(bytes)
 }
 
 /// The origin: `/multi` has a header twice, `/trailers` has trailers, `/large` a long body, `/204` none.

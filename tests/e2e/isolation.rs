@@ -5,7 +5,7 @@ use http::{Request, Response};
 use hyper::body::Frame;
 use portcullis_tests::deadline::until;
 use portcullis_tests::origin::{Body, full, parts};
-use portcullis_tests::{Config, Filter, Origin, Proxy};
+use portcullis_tests::{Config, Filter, Origin, Proxy, RawOrigin};
 use serde_json::json;
 use tokio::sync::mpsc;
 
@@ -17,6 +17,7 @@ with_both_sdks!(
     overrides_of_routes_are_in_the_snapshot,
     queues_are_read_by_the_vm_of_the_root_context,
     a_fault_touches_one_exchange,
+    an_answer_finds_its_connection,
 );
 
 /// Writes into a global, its data and its zeros, and tells what it found there.
@@ -352,4 +353,64 @@ async fn a_thousand_plugins_fit_into_a_gibibyte() {
         println!("{isolation}: {} MiB resident", resident >> 20);
         assert!(resident < GIBIBYTE, "{isolation}: {} MiB", resident >> 20);
     }
+}
+
+/// Replaces what the client sends by the number of times it has done so.
+const TCP_SPY: &str = r#"(module
+    (import "env" "proxy_set_buffer_bytes" (func $set (param i32 i32 i32 i32 i32) (result i32)))
+    (memory (export "memory") 1)
+    (global $seen (mut i32) (i32.const 48))
+    (func (export "proxy_abi_version_0_2_1"))
+    (func (export "proxy_on_memory_allocate") (param i32) (result i32) (i32.const 0))
+    (func (export "proxy_on_downstream_data") (param $context i32) (param $size i32) (param $end i32) (result i32)
+        (i32.store8 (i32.const 16) (global.get $seen))
+        (if (local.get $size) (then
+            (drop (call $set (i32.const 2) (i32.const 0) (local.get $size) (i32.const 16) (i32.const 1)))
+            (global.set $seen (i32.add (global.get $seen) (i32.const 1)))))
+        (i32.const 0)))"#;
+
+/// A connection is to TCP what an exchange is to HTTP: it keeps its VM for life, and finds nothing of another.
+#[tokio::test]
+async fn a_connection_finds_nothing_of_another() {
+    let origin = RawOrigin::echo().await;
+    for (isolation, second) in [("request", "01"), ("shared", "23")] {
+        let filter = Filter::wat(TCP_SPY).set("isolation", json!(isolation));
+        let config = Config::new().origin(origin.address()).filter("spy", filter);
+        let proxy = config.tcp().set("/workers", json!(1)).start().await;
+        let mut clients = [proxy.raw().await, proxy.raw().await];
+        for (client, expected) in clients.iter_mut().zip(["01", second]) {
+            for digit in expected.chars() {
+                client.send("x").await;
+                assert_eq!(client.bytes(1).await, [digit as u8], "{isolation}");
+            }
+        }
+        for client in &mut clients {
+            client.finish().await;
+            assert!(client.closed().await);
+        }
+    }
+}
+
+async fn an_answer_finds_its_connection(guest: Guest) {
+    let filter = script!(guest, { "tcp": true, "on": {
+        "new_connection": [{ "call": { "upstream": "judge", "path": "/verdict" } }, "pause"],
+        "calls_done": [{ "call_status": "verdict" }, { "resume": "request" }],
+        "downstream_data": [{ "append": "!" }],
+    }});
+    let (origin, judge) = (RawOrigin::echo().await, Origin::echo().await);
+    let proxy = Config::new()
+        .origin(origin.address())
+        .upstream("judge", judge.address())
+        .filter("ask", isolated(filter.may_call(&["judge"])))
+        .tcp()
+        .start()
+        .await;
+    join_all((0..4).map(|_| async {
+        let mut client = proxy.raw().await;
+        client.send("abc").await;
+        assert_eq!(client.bytes(4).await, b"abc!");
+    }))
+    .await;
+    assert_eq!(judge.heads(), 4);
+    proxy.until_log("verdict=200").await;
 }

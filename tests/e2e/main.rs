@@ -43,6 +43,7 @@ mod streaming;
 mod tcp;
 mod tcp_faults;
 mod tcp_lifetime;
+mod tcp_upstreams;
 mod uploads;
 mod upstreams;
 

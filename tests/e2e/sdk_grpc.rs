@@ -1,8 +1,15 @@
-//! A module by the Rust SDK calls a gRPC service (the Go SDK has no gRPC).
+//! Modules call a gRPC service: one by the Rust SDK, and one in Go by the functions of the ABI, for that SDK has no gRPC.
 
 use portcullis_tests::grpc::EchoService;
 use portcullis_tests::{Config, Filter, Origin, Proxy};
 use serde_json::{Value, json};
+
+use crate::{Guest, script, with_both_sdks};
+
+with_both_sdks!(
+    a_call_is_answered_by_its_message,
+    calls_that_fail_tell_their_status,
+);
 
 fn method(name: &str, more: Value) -> Value {
     let mut call = json!({ "upstream": "echo", "service": "test.Echo", "method": name });
@@ -13,26 +20,29 @@ fn method(name: &str, more: Value) -> Value {
 }
 
 async fn start(origin: &Origin, echo: &EchoService, script: Value) -> Proxy {
+    serve(origin, echo, Filter::rust(script)).await
+}
+
+async fn serve(origin: &Origin, echo: &EchoService, filter: Filter) -> Proxy {
     Config::new()
         .origin(origin.address())
         .upstream_h2("echo", echo.origin().address())
-        .filter("guest", Filter::rust(script).may_call_grpc(&["echo"]))
+        .filter("guest", filter.may_call_grpc(&["echo"]))
         .start()
         .await
 }
 
-#[tokio::test]
-async fn a_call_is_answered_by_its_message() {
+async fn a_call_is_answered_by_its_message(guest: Guest) {
     let ask = method(
         "Unary",
         json!({ "metadata": [["x-token", "secret"]], "message": "hello" }),
     );
-    let script = json!({
+    let filter = script!(guest, {
         "request_headers": [{ "grpc_call": ask }, "pause"],
         "grpc_answer": [{ "grpc_message": "x-answer" }, { "grpc_status": "x-status" }, { "resume": "request" }],
     });
     let (origin, echo) = (Origin::echo().await, EchoService::start().await);
-    let proxy = start(&origin, &echo, script).await;
+    let proxy = serve(&origin, &echo, filter).await;
     for mut client in [proxy.client().await, proxy.h2().await] {
         assert_eq!(client.post("/", "a body").await.text(), "a body");
         let seen = origin.next().await;
@@ -41,10 +51,9 @@ async fn a_call_is_answered_by_its_message() {
     }
 }
 
-#[tokio::test]
-async fn calls_that_fail_tell_their_status() {
+async fn calls_that_fail_tell_their_status(guest: Guest) {
     let ask = |name: &str| json!({ "grpc_call": method(name, json!({ "timeout_ms": 100 })) });
-    let script = json!({
+    let filter = script!(guest, {
         "request_headers": [
             { "when": ["fail", [ask("Fail"), "pause"]] },
             { "when": ["silent", [ask("Silent"), "pause"]] },
@@ -53,7 +62,7 @@ async fn calls_that_fail_tell_their_status() {
         "grpc_answer": [{ "grpc_message": "x-answer" }, { "grpc_status": "x-status" }, { "resume": "request" }],
     });
     let (origin, echo) = (Origin::echo().await, EchoService::start().await);
-    let proxy = start(&origin, &echo, script).await;
+    let proxy = serve(&origin, &echo, filter).await;
     let mut client = proxy.client().await;
     for (asked, status) in [
         ("fail", "7 not this time"),

@@ -152,6 +152,18 @@ impl Config {
         )
     }
 
+    /// One more listener, which relays TCP to this upstream through these filters.
+    #[must_use]
+    pub fn tcp_listener(mut self, name: &str, chain: &[String], upstream: &str) -> Self {
+        self.value["listeners"]
+            .as_array_mut()
+            .expect("listeners are a list")
+            .push(json!({
+                "name": name, "address": "127.0.0.1:0", "protocol": "tcp", "chain": chain, "upstream": upstream,
+            }));
+        self
+    }
+
     /// The text of the file.
     #[must_use]
     pub fn text(&self) -> String {

@@ -1,4 +1,5 @@
-//! Real Envoy with the configuration of a [`Config`]: the same modules, each route behind a listener of its own.
+//! Real Envoy with the configuration of a [`Config`]: the same modules, each route behind a listener of its own, and each
+//! listener for TCP.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -75,10 +76,10 @@ impl Envoy {
         Some(envoy)
     }
 
-    /// The address of a route's listener.
+    /// The address of a route's listener, or of one for TCP.
     ///
     /// # Panics
-    /// When there is no such route.
+    /// When there is none.
     #[must_use]
     pub fn address(&self, route: &str) -> SocketAddr {
         self.listeners[route]
@@ -141,11 +142,12 @@ fn bootstrap(config: &Value, folder: &Path) -> Value {
         .iter()
         .map(|(name, upstream)| cluster(name, upstream))
         .collect();
-    let routes = config["routes"].as_array().expect("routes are a list");
-    let listeners: Vec<_> = routes
-        .iter()
-        .map(|route| listener(route, &config["filters"], folder))
-        .collect();
+    let list = |key: &str| config[key].as_array().into_iter().flatten();
+    let routes = list("routes").map(|route| listener(route, &config["filters"], folder));
+    let tcp = list("listeners")
+        .filter(|listener| listener["protocol"] == "tcp")
+        .map(|listener| tcp_listener(listener, &config["filters"], folder));
+    let listeners: Vec<_> = routes.chain(tcp).collect();
     json!({
         "admin": { "address": socket_address("127.0.0.1:0") },
         "node": { "id": "node", "cluster": "cluster" },
@@ -180,15 +182,7 @@ fn cluster(name: &str, upstream: &Value) -> Value {
 
 fn listener(route: &Value, filters: &Value, folder: &Path) -> Value {
     let name = &route["name"];
-    let mut http_filters: Vec<_> = route["chain"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|filter| {
-            let filter = filter.as_str().expect("a filter's name");
-            wasm(filter, &filters[filter], folder)
-        })
-        .collect();
+    let mut http_filters = wasm_chain(&route["chain"], "http", filters, folder);
     http_filters.push(json!({
         "name": "router", "typed_config": { "@type": format!("{TYPES}.filters.http.router.v3.Router") },
     }));
@@ -205,7 +199,31 @@ fn listener(route: &Value, filters: &Value, folder: &Path) -> Value {
     })
 }
 
-fn wasm(name: &str, filter: &Value, folder: &Path) -> Value {
+fn tcp_listener(listener: &Value, filters: &Value, folder: &Path) -> Value {
+    let name = &listener["name"];
+    let mut network_filters = wasm_chain(&listener["chain"], "network", filters, folder);
+    network_filters.push(json!({
+        "name": "tcp", "typed_config": {
+            "@type": format!("{TYPES}.filters.network.tcp_proxy.v3.TcpProxy"),
+            "stat_prefix": "tcp", "cluster": listener["upstream"],
+        },
+    }));
+    json!({
+        "name": name, "address": socket_address("127.0.0.1:0"), "traffic_direction": "INBOUND",
+        "filter_chains": [{ "filters": network_filters }],
+    })
+}
+
+/// `kind`: of Envoy's filters, `http` or `network`.
+fn wasm_chain(chain: &Value, kind: &str, filters: &Value, folder: &Path) -> Vec<Value> {
+    let names = chain.as_array().into_iter().flatten();
+    let names = names.map(|name| name.as_str().expect("a filter's name"));
+    names
+        .map(|name| wasm(name, kind, &filters[name], folder))
+        .collect()
+}
+
+fn wasm(name: &str, kind: &str, filter: &Value, folder: &Path) -> Value {
     let module = match filter["builtin"].as_str() {
         Some("js") => artifacts::js_module().expect("the test has looked"),
         Some(builtin) => {
@@ -238,7 +256,7 @@ fn wasm(name: &str, filter: &Value, folder: &Path) -> Value {
     }
     json!({
         "name": name,
-        "typed_config": { "@type": format!("{TYPES}.filters.http.wasm.v3.Wasm"), "config": plugin },
+        "typed_config": { "@type": format!("{TYPES}.filters.{kind}.wasm.v3.Wasm"), "config": plugin },
     })
 }
 

@@ -86,7 +86,15 @@ impl Wire {
 
     /// Says that nothing more will be sent.
     pub async fn finish(&mut self) {
-        self.stream.shutdown().await.expect("shutdown");
+        self.try_finish().await.expect("shutdown");
+    }
+
+    /// Like [`Self::finish`], where the other side may have closed.
+    ///
+    /// # Errors
+    /// When it did.
+    pub async fn try_finish(&mut self) -> std::io::Result<()> {
+        self.stream.shutdown().await
     }
 
     /// Reads what is there; false at the end of the stream (or when it was reset).

@@ -40,8 +40,9 @@ const USEFUL: &[&[u8]] = &[
     b"inject_encoded_data_to_filter_chain",
     b"bad\r\nvalue",
     b"\xff\xfe",
-    // An empty map, and one pair.
+    // An empty map, what a callout needs, and one pair.
     b"\0\0\0\0",
+    b"\x03\0\0\0\x07\0\0\0\x03\0\0\0\x05\0\0\0\x01\0\0\0\x0a\0\0\0\x01\0\0\0:method\0GET\0:path\0/\0:authority\0a\0",
     b"\x01\0\0\0\x01\0\0\0\x01\0\0\0a\0b\0",
     // A gRPC service that names an upstream; a field with text.
     b"\x0a\x06\x0a\x04auth",

@@ -4,11 +4,14 @@ mod bodies;
 mod callouts;
 mod configuration;
 mod faults;
+mod foreign;
+mod grpc;
 mod headers;
 mod pauses;
 mod properties;
 mod replies;
 mod shared;
+mod tcp;
 mod trailers;
 
 use portcullis_tests::{Config, Filter};
@@ -24,6 +27,7 @@ pub(crate) enum Sdk {
 /// A request of a case.
 #[derive(Clone, Copy)]
 pub(crate) struct Ask {
+    /// Of a connection for TCP it is [`TCP`], and only the body counts.
     pub(crate) method: &'static str,
     pub(crate) path: &'static str,
     pub(crate) headers: &'static [(&'static str, &'static str)],
@@ -50,6 +54,8 @@ pub(crate) const POST: Ask = Ask {
     body: &["body"],
     ..GET
 };
+
+pub(crate) const TCP: &str = "TCP";
 
 /// What is done, and what must be seen of it.
 #[derive(Clone)]
@@ -148,6 +154,9 @@ impl Case {
             config = config.filter(&name, self.one(script, &route, sdk));
             chain.push(name);
         }
+        if self.asks.iter().any(|ask| ask.method == TCP) {
+            return config.tcp_listener(&route, &chain, "bytes");
+        }
         config.route_value(json!({
             "name": route, "match": { "host": format!("{route}.test") }, "chain": chain, "upstream": self.upstream,
         }))
@@ -184,12 +193,15 @@ impl Case {
 
 /// Every case by every SDK that can run it, with its whole name.
 pub(crate) fn all() -> Vec<(String, Sdk, Case)> {
-    let families: [(&str, Vec<Case>); 10] = [
+    let families: [(&str, Vec<Case>); 13] = [
         ("headers", headers::cases()),
         ("bodies", bodies::cases()),
         ("pauses", pauses::cases()),
         ("replies", replies::cases()),
         ("callouts", callouts::cases()),
+        ("grpc", grpc::cases()),
+        ("foreign", foreign::cases()),
+        ("tcp", tcp::cases()),
         ("shared", shared::cases()),
         ("properties", properties::cases()),
         ("trailers", trailers::cases()),

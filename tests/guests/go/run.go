@@ -137,6 +137,8 @@ func (s *scope) plain(o op) {
 			return
 		}
 		s.tell(args[2], "="+hex.EncodeToString(result))
+	case "grpc_call", "grpc_message", "grpc_status":
+		s.grpc(o)
 	case "property", "property_number", "set_property":
 		s.properties(o)
 	case "share_increment", "share_get", "share_set":
