@@ -8,8 +8,11 @@
 //! transaction. The four families of the language are four folders ([`variables`], [`operators`], [`transformations`],
 //! [`rules::actions`]), one item a file.
 
+pub mod bodies;
+pub mod cookies;
 pub mod pairs;
 pub mod rules;
 pub mod source;
 pub mod transformations;
+pub mod uri;
 pub mod variables;

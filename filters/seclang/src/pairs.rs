@@ -19,6 +19,18 @@ impl Pairs {
         self.ends.push((name_end, self.bytes.len()));
     }
 
+    /// Adds a pair whose name and value are written in place. Neither may remove what the buffer already holds.
+    pub(crate) fn push_with(
+        &mut self,
+        name: impl FnOnce(&mut Vec<u8>),
+        value: impl FnOnce(&mut Vec<u8>),
+    ) {
+        name(&mut self.bytes);
+        let name_end = self.bytes.len();
+        value(&mut self.bytes);
+        self.ends.push((name_end, self.bytes.len()));
+    }
+
     /// How many pairs there are.
     pub fn len(&self) -> usize {
         self.ends.len()

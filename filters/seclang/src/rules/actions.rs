@@ -1,7 +1,7 @@
 //! What a rule does when it matches.
 
-use super::text::Text;
 use super::Target;
+use super::text::Text;
 use crate::variables::Variable;
 
 /// Whether the exchange goes on.
@@ -46,11 +46,20 @@ pub enum Action {
         seconds: u32,
     },
     /// `initcol:ip=%{REMOTE_ADDR}`
-    InitCol { collection: Variable, key: Text },
+    InitCol {
+        collection: Variable,
+        key: Text,
+    },
     /// `setsid`, `setuid`, `setrsc`: also initialises `SESSION`, `USER`, `RESOURCE`.
-    SetId { collection: Variable, key: Text },
+    SetId {
+        collection: Variable,
+        key: Text,
+    },
     /// `setenv:NAME=value`, for later rules and the log.
-    SetEnv { name: String, value: Text },
+    SetEnv {
+        name: String,
+        value: Text,
+    },
     Ctl(Ctl),
 }
 
