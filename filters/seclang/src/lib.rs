@@ -9,7 +9,9 @@
 //! [`rules::actions`]), one item a file.
 
 pub mod bodies;
+pub mod byte_set;
 pub mod cookies;
+pub mod operators;
 pub mod pairs;
 pub mod rules;
 pub mod source;
