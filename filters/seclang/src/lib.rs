@@ -13,6 +13,7 @@ pub mod byte_set;
 pub mod cookies;
 pub mod operators;
 pub mod pairs;
+pub mod parser;
 pub mod rules;
 pub mod source;
 pub mod transformations;

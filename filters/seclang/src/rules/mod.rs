@@ -5,6 +5,8 @@ pub mod actions;
 pub mod settings;
 pub mod text;
 
+use std::collections::BTreeMap;
+
 use crate::source::Position;
 use crate::transformations::Transformation;
 use crate::variables::Variable;
@@ -19,6 +21,8 @@ pub struct RuleSet {
     pub settings: Settings,
     /// In the order of the files: it is the order of evaluation within a phase.
     pub entries: Vec<Entry>,
+    /// `SecDataset`: records by name, for `@pmFromDataset` and `@ipMatchFromDataset`.
+    pub datasets: BTreeMap<String, Vec<String>>,
 }
 
 /// One line of the order of evaluation.
@@ -136,8 +140,8 @@ pub struct Operator {
     /// Of the operator's text, for what compiling it may find.
     pub position: Position,
     pub negated: bool,
-    /// Without `@`, as written; `rx` where the rule names none.
+    /// Without `@`, as the language spells it; `rx` where the rule names none.
     pub name: String,
-    /// All after the name and one space, as the quotes left it.
+    /// All after the name and the white space that follows it, as the quotes left it.
     pub argument: String,
 }

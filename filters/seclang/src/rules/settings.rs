@@ -19,6 +19,8 @@ pub struct Settings {
     /// Bytes.
     pub response_body_limit: u64,
     pub response_body_limit_action: LimitAction,
+    /// How deep JSON of a response may nest.
+    pub response_body_json_depth_limit: u32,
     /// Without parameters, lower-case.
     pub response_body_mime_types: Vec<String>,
     /// How many arguments a request may have; more make `REQBODY_ERROR`.
@@ -71,6 +73,7 @@ impl Default for Settings {
             response_body_access: false,
             response_body_limit: 524_288,
             response_body_limit_action: LimitAction::ProcessPartial,
+            response_body_json_depth_limit: 512,
             response_body_mime_types: vec!["text/plain".to_owned(), "text/html".to_owned()],
             arguments_limit: 1_000,
             argument_separator: b'&',
