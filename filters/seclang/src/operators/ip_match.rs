@@ -25,6 +25,15 @@ pub(super) fn listed(source: &Source<'_>) -> Result<Operator, String> {
     networks.finish()
 }
 
+/// `@ipMatchFromDataset`: the same a line of the argument.
+pub(super) fn records(source: &Source<'_>) -> Result<Operator, String> {
+    let mut networks = Networks::default();
+    for item in source.argument.lines() {
+        networks.add(item)?;
+    }
+    networks.finish()
+}
+
 /// `@ipMatchFromFile`: the same a line; what comes after `#` says nothing.
 pub(super) fn from_files(source: &Source<'_>) -> Result<Operator, String> {
     let mut networks = Networks::default();

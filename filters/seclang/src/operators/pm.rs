@@ -44,6 +44,12 @@ pub(super) fn from_files(source: &Source<'_>) -> Result<Operator, String> {
     Phrases::operator(phrases)
 }
 
+/// `@pmFromDataset`: a phrase a line of the argument.
+pub(super) fn records(source: &Source<'_>) -> Result<Operator, String> {
+    let phrases = source.argument.lines();
+    Phrases::operator(phrases.map(|phrase| phrase.as_bytes().to_vec()).collect())
+}
+
 impl Phrases {
     fn operator(phrases: Vec<Vec<u8>>) -> Result<Operator, String> {
         if phrases.is_empty() {

@@ -31,6 +31,7 @@ impl Parser<'_> {
     pub(super) fn assembled(&mut self) -> Vec<Entry> {
         let mut drafts = std::mem::take(&mut self.drafts);
         let updates = std::mem::take(&mut self.updates);
+        self.fill_datasets(&mut drafts);
         let index = index(&drafts);
         for update in &updates {
             if let Change::Actions(items) = &update.change {
@@ -55,6 +56,28 @@ impl Parser<'_> {
         entries.retain(|_| !removed.next().unwrap_or_default());
         self.check_markers(&entries);
         entries
+    }
+
+    /// Gives operators that name a dataset its records.
+    fn fill_datasets(&mut self, drafts: &mut [Draft]) {
+        for draft in drafts {
+            let Draft::Rule(head) = draft else { continue };
+            let head = &mut **head;
+            let rules = std::iter::once(&mut head.operator)
+                .chain(head.chain.iter_mut().map(|member| &mut member.operator));
+            for operator in rules.flatten() {
+                if !operator.name.ends_with("FromDataset") {
+                    continue;
+                }
+                match self.datasets.get(operator.argument.trim_ascii()) {
+                    Some(records) => operator.argument.clone_from(records),
+                    None => {
+                        let message = format!("there is no SecDataset {:?}", operator.argument);
+                        self.problem(operator.position.clone(), Severity::Error, message);
+                    }
+                }
+            }
+        }
     }
 
     fn default_items(&self, phase: Phase) -> &[Placed] {

@@ -1,10 +1,12 @@
 //! The table of all directives, and how each is carried out.
 
 use super::settings as set;
+use super::support::Support;
 use super::{Call, Parser, rule, updates};
 
 /// Carries a directive out.
-pub(super) type Apply = fn(&mut Parser<'_>, &Call<'_>);
+#[derive(Clone, Copy)]
+pub struct Apply(pub(super) fn(&mut Parser<'_>, &Call<'_>));
 
 /// A directive of the language.
 #[derive(Clone, Copy)]
@@ -13,28 +15,21 @@ pub struct Directive {
     pub name: &'static str,
     /// How many words may follow the name.
     pub(super) words: (usize, usize),
-    pub(super) meaning: Meaning,
-}
-
-/// What becomes of a directive.
-#[derive(Clone, Copy)]
-pub(super) enum Meaning {
-    Apply(Apply),
-    /// Accepted with a warning that says why it has no effect.
-    NoEffect(&'static str),
-    /// `Off` is what is done anyhow; all else is an error that says why.
-    OnlyOff(&'static str),
-    /// An error that says why, and the way out.
-    Refused(&'static str),
+    pub support: Support<Apply>,
 }
 
 const MANY: usize = usize::MAX;
 
-const fn on(name: &'static str, least: usize, most: usize, apply: Apply) -> Directive {
+const fn on(
+    name: &'static str,
+    least: usize,
+    most: usize,
+    apply: fn(&mut Parser<'_>, &Call<'_>),
+) -> Directive {
     Directive {
         name,
         words: (least, most),
-        meaning: Meaning::Apply(apply),
+        support: Support::Full(Apply(apply)),
     }
 }
 
@@ -42,7 +37,7 @@ const fn no_effect(name: &'static str, reason: &'static str) -> Directive {
     Directive {
         name,
         words: (0, MANY),
-        meaning: Meaning::NoEffect(reason),
+        support: Support::NoEffect(reason),
     }
 }
 
@@ -50,7 +45,7 @@ const fn only_off(name: &'static str, reason: &'static str) -> Directive {
     Directive {
         name,
         words: (1, 1),
-        meaning: Meaning::OnlyOff(reason),
+        support: Support::OnlyOff(reason),
     }
 }
 
@@ -58,7 +53,7 @@ const fn refused(name: &'static str, reason: &'static str) -> Directive {
     Directive {
         name,
         words: (0, MANY),
-        meaning: Meaning::Refused(reason),
+        support: Support::Refused(reason),
     }
 }
 

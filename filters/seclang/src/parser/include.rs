@@ -16,6 +16,7 @@ pub(super) fn include(parser: &mut Parser<'_>, call: &Call<'_>) {
     let Some(word) = call.words.first() else {
         return;
     };
+    parser.end_chain();
     let pattern = word.text();
     match parser.files.expand(call.file, &pattern) {
         Ok(names) if names.is_empty() => {

@@ -39,8 +39,11 @@ pub mod operator;
 mod rule;
 mod settings;
 pub(crate) mod suggest;
+mod support;
 pub mod targets;
 mod updates;
+
+pub use support::Support;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -48,7 +51,7 @@ use std::sync::Arc;
 use crate::rules::RuleSet;
 use crate::source::{Files, Position, Problem, Severity};
 use actions::Placed;
-use directives::{DIRECTIVES, Directive, Meaning};
+use directives::{DIRECTIVES, Directive};
 use lexer::{DIRECTIVE_BYTES_MAX, Line, Lines, Word};
 
 /// More problems than an operator reads.
@@ -82,6 +85,8 @@ pub struct Parser<'a> {
     /// Default actions of each phase, with the place of the directive.
     defaults: [Option<(Vec<Placed>, Position)>; 5],
     updates: Vec<updates::Update>,
+    /// Records by name, one a line.
+    datasets: HashMap<String, String>,
     /// Whether the last rule said `chain`.
     chain_open: bool,
     mime_types_named: bool,
@@ -117,6 +122,7 @@ impl<'a> Parser<'a> {
             ids: HashMap::new(),
             defaults: [const { None }; 5],
             updates: Vec::new(),
+            datasets: HashMap::new(),
             chain_open: false,
             mime_types_named: false,
             problems: Vec::new(),
@@ -161,9 +167,7 @@ impl<'a> Parser<'a> {
             self.directive(&file, &line);
         }
         self.open.pop();
-        if self.open.is_empty() {
-            self.end_chain();
-        }
+        self.end_chain();
     }
 
     fn directive(&mut self, file: &Arc<str>, line: &Line) {
@@ -205,20 +209,20 @@ impl<'a> Parser<'a> {
             let message = format!("{} takes {most} words, this is one more", directive.name);
             return self.error(call, extra.at, message);
         }
-        match directive.meaning {
-            Meaning::Apply(apply) => apply(self, call),
-            Meaning::NoEffect(reason) => {
+        match directive.support {
+            Support::Full(apply) => (apply.0)(self, call),
+            Support::NoEffect(reason) => {
                 let message = format!("{} has no effect: {reason}", directive.name);
                 self.warning(call, name.at, message);
             }
-            Meaning::OnlyOff(reason) => {
+            Support::OnlyOff(reason) => {
                 let value = call.words.first();
                 if !value.is_some_and(|word| word.raw.eq_ignore_ascii_case("off")) {
                     let message = format!("{} can only be Off: {reason}", directive.name);
                     self.error(call, value.unwrap_or(name).at, message);
                 }
             }
-            Meaning::Refused(reason) => {
+            Support::Refused(reason) => {
                 let message = format!("{} is not supported: {reason}", directive.name);
                 self.error(call, name.at, message);
             }

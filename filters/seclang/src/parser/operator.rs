@@ -2,62 +2,8 @@
 
 use super::lexer::{Line, Word, unescape};
 use super::suggest::{nearest, shown};
+use crate::operators::{NAMES, Support};
 use crate::rules::Operator;
-
-/// Operators that rules may name.
-pub const OPERATORS: &[&str] = &[
-    "beginsWith",
-    "contains",
-    "containsWord",
-    "detectSQLi",
-    "detectXSS",
-    "endsWith",
-    "eq",
-    "ge",
-    "geoLookup",
-    "gt",
-    "ipMatch",
-    "ipMatchF",
-    "ipMatchFromDataset",
-    "ipMatchFromFile",
-    "le",
-    "lt",
-    "noMatch",
-    "pm",
-    "pmf",
-    "pmFromDataset",
-    "pmFromFile",
-    "rbl",
-    "restpath",
-    "rx",
-    "rxGlobal",
-    "streq",
-    "strmatch",
-    "unconditionalMatch",
-    "validateByteRange",
-    "validateNid",
-    "validateUrlEncoding",
-    "validateUtf8Encoding",
-    "verifyCC",
-    "verifyCPF",
-    "verifySSN",
-    "verifySVNR",
-    "within",
-];
-
-/// Operators of ModSecurity that there are not here, each with the reason.
-pub const REFUSED: &[(&str, &str)] = &[
-    ("fuzzyHash", "it reads a database of hashes from a disk"),
-    ("gsbLookup", "the service it asks is gone"),
-    ("inspectFile", "a filter can run no program"),
-    ("rsub", "bodies are not changed by rules"),
-    (
-        "validateDTD",
-        "documents are parsed without a DTD, for safety",
-    ),
-    ("validateHash", "links are not signed here"),
-    ("validateSchema", "schemas are not read"),
-];
 
 /// Takes a word apart; an error comes with its place in the word.
 pub(super) fn operator(
@@ -98,22 +44,18 @@ pub(super) fn operator(
 
 /// The name as the language spells it.
 fn known(name: &str) -> Result<&'static str, String> {
-    let same = |known: &&&str| known.eq_ignore_ascii_case(name);
-    if let Some(known) = OPERATORS.iter().find(same) {
-        return Ok(known);
-    }
     if name.is_empty() {
         return Err("the name of an operator is missing after @".to_owned());
     }
-    let refused = REFUSED
+    let known = NAMES
         .iter()
-        .find(|(refused, _)| refused.eq_ignore_ascii_case(name));
-    Err(match refused {
-        Some((name, reason)) => format!("@{name} is not supported: {reason}"),
-        None => format!(
-            "unknown operator @{}{}",
-            shown(name),
-            nearest(name, OPERATORS.iter().copied())
-        ),
-    })
+        .find(|known| known.name.eq_ignore_ascii_case(name))
+        .ok_or_else(|| {
+            let names = NAMES.iter().map(|known| known.name);
+            format!("unknown operator @{}{}", shown(name), nearest(name, names))
+        })?;
+    match known.support {
+        Support::Full(_) => Ok(known.name),
+        Support::Refused => Err(format!("@{} is not supported: {}", known.name, known.what)),
+    }
 }

@@ -174,7 +174,7 @@ pub(super) fn marker(parser: &mut Parser<'_>, call: &Call<'_>) {
 }
 
 impl Parser<'_> {
-    /// Sees that the last chain has its last member.
+    /// Sees that the last chain has its last member: no chain goes over a marker or the bounds of a file.
     pub(super) fn end_chain(&mut self) {
         if !std::mem::take(&mut self.chain_open) {
             return;

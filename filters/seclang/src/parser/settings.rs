@@ -201,20 +201,20 @@ pub(super) fn response_body_mime_types_clear(parser: &mut Parser<'_>, _: &Call<'
     parser.rules.settings.response_body_mime_types.clear();
 }
 
+/// `SecDataset name` and records between backticks, one a line.
 pub(super) fn dataset(parser: &mut Parser<'_>, call: &Call<'_>) {
     let [name, records] = call.words.as_slice() else {
         return;
     };
-    let records = records
-        .text()
+    let records = records.text();
+    let records: Vec<_> = records
         .lines()
-        .map(|record| record.trim_ascii().to_owned())
+        .map(str::trim_ascii)
         .filter(|record| !record.is_empty())
         .collect();
     let known = parser
-        .rules
         .datasets
-        .insert(name.text().into_owned(), records);
+        .insert(name.text().into_owned(), records.join("\n"));
     if known.is_some() {
         let message = format!("there is a dataset {:?} already", shown(name.raw));
         parser.error(call, name.at, message);

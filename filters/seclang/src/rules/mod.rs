@@ -5,8 +5,6 @@ pub mod actions;
 pub mod settings;
 pub mod text;
 
-use std::collections::BTreeMap;
-
 use crate::source::Position;
 use crate::transformations::Transformation;
 use crate::variables::Variable;
@@ -21,8 +19,6 @@ pub struct RuleSet {
     pub settings: Settings,
     /// In the order of the files: it is the order of evaluation within a phase.
     pub entries: Vec<Entry>,
-    /// `SecDataset`: records by name, for `@pmFromDataset` and `@ipMatchFromDataset`.
-    pub datasets: BTreeMap<String, Vec<String>>,
 }
 
 /// One line of the order of evaluation.
@@ -142,6 +138,7 @@ pub struct Operator {
     pub negated: bool,
     /// Without `@`, as the language spells it; `rx` where the rule names none.
     pub name: String,
-    /// All after the name and the white space that follows it, as the quotes left it.
+    /// All after the name and the white space that follows it, as the quotes left it. Of `@pmFromDataset` and
+    /// `@ipMatchFromDataset` the records themselves, one a line.
     pub argument: String,
 }

@@ -1,5 +1,8 @@
 //! Text with macros in it: `Matched %{TX.0} in %{MATCHED_VAR_NAME}`.
 
+use std::fmt;
+
+use crate::parser::suggest::{nearest, shown};
 use crate::variables::Variable;
 
 /// A text whose macros are expanded when it is used.
@@ -55,6 +58,26 @@ impl Text {
     }
 }
 
+/// As it was written, with the names of variables in capitals.
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for part in &self.parts {
+            match part {
+                Part::Literal(text) => f.write_str(text)?,
+                Part::Macro {
+                    variable,
+                    key: Some(key),
+                } => write!(f, "%{{{}.{key}}}", variable.name())?,
+                Part::Macro {
+                    variable,
+                    key: None,
+                } => write!(f, "%{{{}}}", variable.name())?,
+            }
+        }
+        Ok(())
+    }
+}
+
 fn macro_part(inside: &str) -> Result<Part, String> {
     let (name, key) = match inside.split_once(['.', ':']) {
         Some((name, key)) => (name, Some(key.to_owned())),
@@ -62,6 +85,10 @@ fn macro_part(inside: &str) -> Result<Part, String> {
     };
     match Variable::parse(name.trim()) {
         Some(variable) => Ok(Part::Macro { variable, key }),
-        None => Err(format!("%{{{inside}}} names no variable")),
+        None => Err(format!(
+            "%{{{}}} names no variable{}",
+            shown(inside),
+            nearest(name, Variable::ALL.iter().map(|known| known.name()))
+        )),
     }
 }

@@ -154,8 +154,15 @@ variables! {
 }
 
 impl Variable {
-    /// By its name, in any case.
+    /// By its name, in any case. `MULTIPART_SEMICOLON_MISSING` and `STATUS` are other names that ModSecurity has.
     pub fn parse(name: &str) -> Option<Self> {
+        let same = |other: &str| name.eq_ignore_ascii_case(other);
+        if same("MULTIPART_SEMICOLON_MISSING") {
+            return Some(Self::MultipartMissingSemicolon);
+        }
+        if same("STATUS") {
+            return Some(Self::ResponseStatus);
+        }
         Self::ALL
             .iter()
             .copied()

@@ -2,39 +2,36 @@
 
 use super::read::number;
 use super::{Complaint, Item};
+use crate::parser::Support;
 use crate::parser::ids;
 use crate::parser::suggest::{nearest, shown};
 use crate::parser::targets;
 use crate::rules::actions::{AuditEngine, Ctl, Parts, RuleEngine};
 use crate::rules::{Action, Target};
 
-type Read = fn(&str) -> Result<Ctl, String>;
+/// Reads the value of a setting.
+#[derive(Clone, Copy, Debug)]
+pub struct CtlRead(fn(&str) -> Result<Ctl, String>);
 
 /// A setting that `ctl` changes.
 #[derive(Clone, Copy, Debug)]
 pub struct CtlSpec {
     /// As rules spell it; case does not count.
     pub name: &'static str,
-    pub(super) meaning: Meaning,
+    pub support: Support<CtlRead>,
 }
 
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Meaning {
-    Read(Read),
-    NoEffect(&'static str),
-}
-
-const fn on(name: &'static str, read: Read) -> CtlSpec {
+const fn on(name: &'static str, read: fn(&str) -> Result<Ctl, String>) -> CtlSpec {
     CtlSpec {
         name,
-        meaning: Meaning::Read(read),
+        support: Support::Full(CtlRead(read)),
     }
 }
 
 const fn no_effect(name: &'static str, reason: &'static str) -> CtlSpec {
     CtlSpec {
         name,
-        meaning: Meaning::NoEffect(reason),
+        support: Support::NoEffect(reason),
     }
 }
 
@@ -104,16 +101,15 @@ pub(super) fn read(value: &str, to: &mut Vec<Item>) -> Result<(), Complaint> {
             let near = nearest(name, CTLS.iter().map(|spec| spec.name));
             format!("unknown setting {:?}{near}", shown(name))
         })?;
-    match spec.meaning {
-        Meaning::Read(read) => {
+    match spec.support {
+        Support::Full(CtlRead(read)) => {
             let ctl = read(value).map_err(|reason| format!("{}: {reason}", spec.name))?;
             to.push(Item::Run(Action::Ctl(ctl)));
             Ok(())
         }
-        Meaning::NoEffect(reason) => Err(Complaint::Warning(format!(
-            "{} has no effect: {reason}",
-            spec.name
-        ))),
+        Support::NoEffect(reason) | Support::OnlyOff(reason) | Support::Refused(reason) => Err(
+            Complaint::Warning(format!("{} has no effect: {reason}", spec.name)),
+        ),
     }
 }
 

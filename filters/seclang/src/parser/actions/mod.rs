@@ -9,6 +9,7 @@ pub(super) use ctl::{audit_engine, letters, on_off, rule_engine};
 pub use read::ACTIONS;
 pub(super) use read::number;
 
+use super::Support;
 use super::lexer::Word;
 use super::suggest::{nearest, shown};
 use crate::rules::{Action, Disruptive, Phase, Text};
@@ -101,7 +102,8 @@ impl From<&str> for Complaint {
 }
 
 /// Reads the value of an action into items.
-type Read = fn(&str, &mut Vec<Item>) -> Result<(), Complaint>;
+#[derive(Clone, Copy, Debug)]
+pub struct Read(fn(&str, &mut Vec<Item>) -> Result<(), Complaint>);
 
 /// An action of the language.
 #[derive(Clone, Copy, Debug)]
@@ -110,7 +112,7 @@ pub struct ActionSpec {
     pub name: &'static str,
     /// Whether something follows a colon.
     pub value: Value,
-    pub(super) meaning: Meaning,
+    pub support: Support<Read>,
 }
 
 /// Whether an action takes a value.
@@ -119,16 +121,6 @@ pub enum Value {
     No,
     Maybe,
     Yes,
-}
-
-/// What becomes of an action.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Meaning {
-    Read(Read),
-    /// Accepted with a warning that says why it has no effect.
-    NoEffect(&'static str),
-    /// An error that says why, and the way out.
-    Refused(&'static str),
 }
 
 /// Everything that an action list says; what is wrong goes to `remarks`.
@@ -169,13 +161,13 @@ fn item(
             (entry.at, Complaint::Error(message))
         })?;
     let named = |reason: &str| format!("{}: {reason}", spec.name);
-    let read = match spec.meaning {
-        Meaning::Read(read) => read,
-        Meaning::NoEffect(reason) => {
+    let read = match spec.support {
+        Support::Full(Read(read)) => read,
+        Support::NoEffect(reason) => {
             let message = format!("{} has no effect: {reason}", spec.name);
             return Err((entry.at, Complaint::Warning(message)));
         }
-        Meaning::Refused(reason) => {
+        Support::OnlyOff(reason) | Support::Refused(reason) => {
             let message = format!("{} is not supported: {reason}", spec.name);
             return Err((entry.at, Complaint::Error(message)));
         }

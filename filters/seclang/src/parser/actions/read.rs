@@ -1,18 +1,23 @@
 //! The table of all actions, and how their values are read.
 
 use super::Value::{Maybe, No, Yes};
-use super::{ActionSpec, Complaint, Item, Meaning, Read, Value, ctl};
+use super::{ActionSpec, Complaint, Item, Read, Value, ctl};
+use crate::parser::Support;
 use crate::parser::suggest::{nearest, shown};
 use crate::rules::actions::{Allow, Change, SetVar};
 use crate::rules::{Action, Disruptive, Phase, Text};
 use crate::transformations::Transformation;
 use crate::variables::Variable;
 
-const fn read(name: &'static str, value: Value, read: Read) -> ActionSpec {
+const fn read(
+    name: &'static str,
+    value: Value,
+    read: fn(&str, &mut Vec<Item>) -> Result<(), Complaint>,
+) -> ActionSpec {
     ActionSpec {
         name,
         value,
-        meaning: Meaning::Read(read),
+        support: Support::Full(Read(read)),
     }
 }
 
@@ -20,7 +25,7 @@ const fn no_effect(name: &'static str, reason: &'static str) -> ActionSpec {
     ActionSpec {
         name,
         value: Maybe,
-        meaning: Meaning::NoEffect(reason),
+        support: Support::NoEffect(reason),
     }
 }
 
@@ -28,7 +33,7 @@ const fn refused(name: &'static str, reason: &'static str) -> ActionSpec {
     ActionSpec {
         name,
         value: Maybe,
-        meaning: Meaning::Refused(reason),
+        support: Support::Refused(reason),
     }
 }
 
