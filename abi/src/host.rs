@@ -33,6 +33,17 @@ pub trait Host: Send + Sync + 'static {
         false
     }
 
+    /// The result of an own function that answers at once. `None`: it takes its time, as a [`HostAction::ForeignCall`].
+    fn answer_foreign_function(
+        &self,
+        plugin: &Plugin,
+        name: &str,
+        argument: &[u8],
+    ) -> Option<Vec<u8>> {
+        let _ = (plugin, name, argument);
+        None
+    }
+
     /// A property that needs no exchange (`node`, `xds.node`...), in Envoy's encoding. False: not found.
     fn property(&self, plugin: &Plugin, path: &[u8], out: &mut Vec<u8>) -> bool;
 

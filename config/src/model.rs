@@ -375,6 +375,8 @@ pub struct Observability {
     pub log_level: LogLevel,
     /// Default: standard output.
     pub access_log: Output,
+    /// Where `portcullis.audit` writes. Default: standard error, where the proxy's own log is.
+    pub audit_log: Output,
     /// Take the client's X-Request-Id instead of making one.
     pub accept_request_id: bool,
 }

@@ -407,6 +407,8 @@ mapping! {
         log: Option<Slot<Log>>,
         /// One line for each exchange.
         access_log: Option<Slot<AccessLog>>,
+        /// What filters report for the record: lines of a WAF.
+        audit_log: Option<Slot<AuditLog>>,
         /// The id of a request.
         request_id: Option<Slot<RequestId>>,
     }
@@ -432,6 +434,14 @@ mapping! {
     /// One line for each exchange.
     struct AccessLog {
         /// off, stdout (the default), stderr, or the path of a file to append to (with a slash: ./access.log).
+        output: Option<Slot<Text>>,
+    }
+}
+
+mapping! {
+    /// What filters report for the record.
+    struct AuditLog {
+        /// off, stdout, stderr (the default), or the path of a file to append to (with a slash: ./audit.log).
         output: Option<Slot<Text>>,
     }
 }

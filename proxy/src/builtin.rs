@@ -21,6 +21,14 @@ pub fn edits_body(name: &str) -> bool {
     portcullis_bundle::find(name).is_none_or(|builtin| builtin.edits_body)
 }
 
+/// The foreign functions that the module needs: it may call them without a grant of the configuration.
+pub fn foreign(name: &str) -> &'static [&'static str] {
+    match name {
+        "waf" => &[crate::foreign::AUDIT],
+        _ => &[],
+    }
+}
+
 /// The module's bytes.
 ///
 /// # Errors

@@ -4,6 +4,7 @@
 
 pub mod access_log;
 pub mod admin;
+pub mod audit_log;
 pub mod builtin;
 pub mod callout;
 pub mod chain;
@@ -12,6 +13,7 @@ pub mod exchange;
 pub mod foreign;
 pub mod gateway;
 pub mod generation;
+pub mod lines;
 pub mod listener;
 pub mod metrics;
 pub mod pool;

@@ -164,6 +164,7 @@ pub fn prepare(config: &Config, metrics: Arc<Metrics>) -> Result<Arc<Built>, Sta
         registry: Registry::default(),
         control,
         upstreams: arc_swap::ArcSwapOption::empty(),
+        audit_log: arc_swap::ArcSwap::default(),
     };
     let services = Arc::new(services);
     let resolver = Resolver::new(services.control.clone(), count_failures(services.clone()));
@@ -252,6 +253,11 @@ async fn serve(config: Config, options: RunOptions) -> Result<(), StartError> {
         .current
         .load()
         .access_log
+        .flush(Duration::from_secs(2));
+    built
+        .services
+        .audit_log
+        .load()
         .flush(Duration::from_secs(2));
     Ok(())
 }

@@ -155,3 +155,53 @@ async fn a_password_is_verified_off_the_worker() {
         assert_eq!(seen.header("x-token").map(str::len), Some(9), "four bytes");
     }
 }
+
+/// Whole lines, in the order of the exchanges, and none for a filter without the grant.
+#[tokio::test]
+async fn lines_for_the_record() {
+    let long = "x".repeat(100_000);
+    let report =
+        |text: &str| json!({ "foreign": ["portcullis.audit", hex(text.as_bytes()), "x-said"] });
+    let filter = Filter::rust(json!({ "on": {
+        "request_headers": [
+            { "when": ["one", [report(&format!("one\n{long}\r!"))]] },
+            { "when": ["two", [report("two")]] },
+        ],
+    }}));
+    let origin = Origin::echo().await;
+    for (grants, expected) in [
+        (
+            &["portcullis.audit"][..],
+            format!("one\n{long}\\x0d!\ntwo\n"),
+        ),
+        (&[], String::new()),
+    ] {
+        let proxy = Config::new()
+            .origin(origin.address())
+            .filter(
+                "guest",
+                filter.clone().set("grants", json!({ "foreign": grants })),
+            )
+            .set(
+                "/observability/audit_log",
+                json!({ "output": "./audit.log" }),
+            )
+            .start()
+            .await;
+        let mut client = proxy.client().await;
+        for asked in ["one", "two"] {
+            let request = http::Request::get("/").header("x-do", asked);
+            let request = request
+                .body(portcullis_tests::origin::full(""))
+                .expect("request");
+            assert_eq!(client.send(request).await.status, 200);
+            let said = origin.next().await.header("x-said").map(str::to_owned);
+            let answer = if grants.is_empty() { "NotFound" } else { "=" };
+            assert_eq!(said.as_deref(), Some(answer));
+        }
+        let written = portcullis_tests::deadline::until("the audit log", async || {
+            Some(proxy.file("audit.log")).filter(|log| log.len() >= expected.len())
+        });
+        assert_eq!(written.await, expected);
+    }
+}

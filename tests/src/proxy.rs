@@ -291,6 +291,12 @@ impl Proxy {
             .collect()
     }
 
+    /// A file next to the configuration, as far as it is written; empty where it is not there.
+    #[must_use]
+    pub fn file(&self, name: &str) -> String {
+        self.read(name)
+    }
+
     /// Waits for an access line.
     pub async fn access_line(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         until(what, async || {

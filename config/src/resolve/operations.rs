@@ -23,6 +23,7 @@ impl Resolver<'_> {
             metrics_at: top.clone(),
             log_level: LogLevel::Info,
             access_log: Output::Stdout,
+            audit_log: Output::Stderr,
             accept_request_id: false,
         };
         let Some(observability) = slot.and_then(|slot| slot.value) else {
@@ -32,6 +33,7 @@ impl Resolver<'_> {
             metrics,
             log,
             access_log,
+            audit_log,
             request_id,
         } = observability;
         if let Some(raw::Metrics { address }) = metrics.and_then(|slot| slot.value) {
@@ -49,6 +51,12 @@ impl Resolver<'_> {
         }) = access_log.and_then(|slot| slot.value)
         {
             result.access_log = self.output(&output).unwrap_or(result.access_log);
+        }
+        if let Some(raw::AuditLog {
+            output: Some(output),
+        }) = audit_log.and_then(|slot| slot.value)
+        {
+            result.audit_log = self.output(&output).unwrap_or(result.audit_log);
         }
         if let Some(raw::RequestId { accept }) = request_id.and_then(|slot| slot.value) {
             result.accept_request_id = or(accept, false);

@@ -7,7 +7,6 @@
 mod connection;
 mod entry;
 mod json;
-mod writer;
 
 use std::cell::RefCell;
 use std::fmt;
@@ -20,7 +19,8 @@ use prometheus::IntCounter;
 
 pub use connection::ConnectionEntry;
 pub use entry::{ChainOutcome, Entry, Tls, Upstream};
-use writer::{Queue, Sink};
+
+use crate::lines::{Queue, Sink};
 
 thread_local! {
     /// A worker's line under construction; its capacity is kept from line to line.
@@ -49,15 +49,12 @@ impl fmt::Debug for AccessLog {
 }
 
 impl AccessLog {
-    /// Opens the output and starts the thread that writes. `dropped` counts lines that did not get out.
-    ///
-    /// A file is appended to, created where missing, and opened again when it was moved away or deleted (checked each
-    /// second), so log rotation needs no signal.
+    /// Opens the output ([`Sink::open`]) and starts the thread that writes. `dropped` counts lines that did not get out.
     ///
     /// # Errors
     /// The file cannot be opened, or no thread started.
     pub fn open(output: &Output, dropped: IntCounter) -> io::Result<Self> {
-        let Some(sink) = Sink::open(output)? else {
+        let Some(sink) = Sink::open("access log", output)? else {
             return Ok(Self { queue: None });
         };
         let queue = Queue::start(sink, dropped)?;

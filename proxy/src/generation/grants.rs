@@ -2,7 +2,9 @@
 
 use portcullis_abi as abi;
 use portcullis_config::Config;
-use portcullis_config::model::{Access, Filter, ReadWrite, UpstreamId};
+use portcullis_config::model::{Access, Filter, ModuleSource, ReadWrite, UpstreamId};
+
+use crate::builtin;
 
 /// The grants of a filter.
 pub(super) fn of(config: &Config, filter: &Filter) -> abi::Grants {
@@ -16,7 +18,7 @@ pub(super) fn of(config: &Config, filter: &Filter) -> abi::Grants {
         all: grants.all,
         http_call: upstreams(&grants.http_call),
         grpc_call: upstreams(&grants.grpc_call),
-        foreign: grants.foreign.clone(),
+        foreign: foreign(filter),
         queues: grants.queues.clone(),
         request_headers: both(&grants.request_headers, access),
         response_headers: both(&grants.response_headers, access),
@@ -25,6 +27,18 @@ pub(super) fn of(config: &Config, filter: &Filter) -> abi::Grants {
         properties: access(&grants.properties),
         shared_data: access(&grants.shared_data),
     }
+}
+
+/// Those of the configuration, and those that a built-in filter cannot do without.
+fn foreign(filter: &Filter) -> Vec<String> {
+    let mut names = filter.grants.foreign.clone();
+    if let ModuleSource::Builtin(builtin) = &filter.module {
+        let needed = builtin::foreign(builtin)
+            .iter()
+            .map(|name| (*name).to_owned());
+        names.extend(needed);
+    }
+    names
 }
 
 fn both<T, U>(sides: &ReadWrite<T>, map: impl Fn(&T) -> U) -> abi::ReadWrite<U> {

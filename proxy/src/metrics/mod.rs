@@ -61,6 +61,7 @@ pub struct Metrics {
     guests: GuestMetrics,
     requests_refused: IntCounterVec,
     access_log_dropped: IntCounter,
+    audit_log_dropped: IntCounter,
     reloads: Counts<ReloadResult>,
     generation: AtomicU64,
 }
@@ -79,9 +80,12 @@ impl Metrics {
             .expect("names are constants of the metric table");
         let access_log_dropped = IntCounter::with_opts(opts(&names::ACCESS_LOG_DROPPED))
             .expect("names are constants of the metric table");
-        let collectors: [Box<dyn prometheus::core::Collector>; 3] = [
+        let audit_log_dropped = IntCounter::with_opts(opts(&names::AUDIT_LOG_DROPPED))
+            .expect("names are constants of the metric table");
+        let collectors: [Box<dyn prometheus::core::Collector>; 4] = [
             Box::new(requests_refused.clone()),
             Box::new(access_log_dropped.clone()),
+            Box::new(audit_log_dropped.clone()),
             Box::new(ProcessCollector::for_self()),
         ];
         for collector in collectors {
@@ -98,6 +102,7 @@ impl Metrics {
             guests: GuestMetrics::new(),
             requests_refused,
             access_log_dropped,
+            audit_log_dropped,
             reloads: Counts::new(),
             generation: AtomicU64::new(0),
         }
@@ -136,6 +141,11 @@ impl Metrics {
     /// The counter of dropped access log lines, for [`crate::access_log::AccessLog::open`].
     pub fn access_log_dropped(&self) -> IntCounter {
         self.access_log_dropped.clone()
+    }
+
+    /// The counter of dropped audit log lines, for [`crate::audit_log::AuditLog::open`].
+    pub fn audit_log_dropped(&self) -> IntCounter {
+        self.audit_log_dropped.clone()
     }
 
     pub fn reloaded(&self, result: ReloadResult) {

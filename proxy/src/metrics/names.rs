@@ -144,6 +144,10 @@ pub(super) const ACCESS_LOG_DROPPED: Name = Name::counter(
     "portcullis_access_log_lines_dropped_total",
     "Access log lines dropped because the output was too slow or failed.",
 );
+pub(super) const AUDIT_LOG_DROPPED: Name = Name::counter(
+    "portcullis_audit_log_lines_dropped_total",
+    "Lines of the audit log dropped because the output was too slow or failed.",
+);
 pub(super) const GUEST_METRICS_REFUSED: Name = Name::counter(
     "portcullis_metric_definitions_refused_total",
     "Metrics that filters defined in vain: over the limit, too long a name, or a name of another kind.",

@@ -41,6 +41,7 @@ fn busy() -> Metrics {
     metrics.reloaded(ReloadResult::Failure);
     metrics.set_generation(7);
     metrics.access_log_dropped().inc();
+    metrics.audit_log_dropped().inc_by(2);
     metrics
 }
 
@@ -247,6 +248,7 @@ fn counts_appear_under_their_names() {
         (r#"portcullis_reloads_total{result="success"}"#, "0"),
         ("portcullis_generation", "7"),
         ("portcullis_access_log_lines_dropped_total", "1"),
+        ("portcullis_audit_log_lines_dropped_total", "2"),
         ("portcullis_metric_definitions_refused_total", "0"),
     ] {
         assert_eq!(value(&values, series), Some(expected), "{series}");

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::Mutex;
 use portcullis_abi::host::{Host, HostAction, HttpCall, HttpCallResponse, Metric, Refusal};
 use portcullis_abi::plugin::Plugin;
@@ -15,6 +15,7 @@ use tokio::task::AbortHandle;
 
 use super::told::Told;
 use super::{Pool, Registry};
+use crate::audit_log::AuditLog;
 use crate::callout::Callouts;
 use crate::foreign;
 use crate::metrics::{CalloutResult, FilterMetrics, Metrics, Phase};
@@ -32,6 +33,8 @@ pub struct Services {
     pub control: Handle,
     /// The upstreams that callouts go to: those of the newest generation, or of the one being built.
     pub upstreams: ArcSwapOption<Upstreams>,
+    /// Where `portcullis.audit` writes: the one of the generation in force.
+    pub audit_log: ArcSwap<AuditLog>,
 }
 
 impl std::fmt::Debug for Services {
@@ -210,7 +213,20 @@ impl Host for PoolHost {
     }
 
     fn has_foreign_function(&self, name: &str) -> bool {
-        foreign::find(name).is_some()
+        name == foreign::AUDIT || foreign::find(name).is_some()
+    }
+
+    fn answer_foreign_function(
+        &self,
+        _plugin: &Plugin,
+        name: &str,
+        argument: &[u8],
+    ) -> Option<Vec<u8>> {
+        if name != foreign::AUDIT {
+            return None;
+        }
+        self.services.audit_log.load().write(argument);
+        Some(Vec::new())
     }
 
     fn property(&self, _plugin: &Plugin, path: &[u8], out: &mut Vec<u8>) -> bool {

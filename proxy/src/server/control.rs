@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
-use portcullis_config::model::{Listener, ListenerProtocol};
+use portcullis_config::model::{Listener, ListenerProtocol, Output};
 use portcullis_config::{Config, Options, Problem, Problems};
 use tokio::sync::watch;
 
 use crate::access_log::AccessLog;
+use crate::audit_log::AuditLog;
 use crate::builtin;
 use crate::generation::{Built, Generation};
 use crate::metrics::Names;
@@ -46,6 +47,8 @@ impl Control {
     /// Every problem found.
     pub async fn start(file: PathBuf, built: Arc<Built>, config: Config) -> Result<Self, Problems> {
         let access_log = open_access_log(&built, &config)?;
+        let audit_log = open_audit_log(&built, &config)?;
+        built.services.audit_log.store(audit_log);
         let generation = build(&built, config, 1, access_log).await?;
         built.services.metrics.set_generation(1);
         let current = Arc::new(ArcSwap::from_pointee(generation));
@@ -84,10 +87,18 @@ impl Control {
             } else {
                 open_access_log(&self.built, &config)?
             };
+        let audit_log = if config.observability.audit_log == before.config.observability.audit_log {
+            None
+        } else {
+            Some(open_audit_log(&self.built, &config)?)
+        };
         let number = self.number.load(Ordering::Relaxed) + 1;
         let generation = build(&self.built, config, number, access_log).await?;
         self.number.store(number, Ordering::Relaxed);
         crate::cli::logging::set_level(generation.config.observability.log_level);
+        if let Some(audit_log) = audit_log {
+            self.built.services.audit_log.store(audit_log);
+        }
         let generation = Arc::new(generation);
         self.current.store(generation.clone());
         self.changes.send_replace(number);
@@ -130,13 +141,22 @@ fn open_access_log(built: &Built, config: &Config) -> Result<Arc<AccessLog>, Pro
     let output = &config.observability.access_log;
     AccessLog::open(output, built.services.metrics.access_log_dropped())
         .map(Arc::new)
-        .map_err(|error| {
-            let at = portcullis_config::Location::whole(&config.file);
-            Problems(vec![at.problem(
-                format!("the access log cannot be opened ({output:?}): {error}"),
-                None,
-            )])
-        })
+        .map_err(|error| unopened("access", output, &error, config))
+}
+
+fn open_audit_log(built: &Built, config: &Config) -> Result<Arc<AuditLog>, Problems> {
+    let output = &config.observability.audit_log;
+    AuditLog::open(output, built.services.metrics.audit_log_dropped())
+        .map(Arc::new)
+        .map_err(|error| unopened("audit", output, &error, config))
+}
+
+fn unopened(log: &str, output: &Output, error: &std::io::Error, config: &Config) -> Problems {
+    let at = portcullis_config::Location::whole(&config.file);
+    Problems(vec![at.problem(
+        format!("the {log} log cannot be opened ({output:?}): {error}"),
+        None,
+    )])
 }
 
 /// Addresses are bound once: a change of them needs a restart, and is refused rather than ignored.

@@ -1,6 +1,6 @@
 //! Foreign functions: named calls beyond the specification, one row each.
 //!
-//! Those of Envoy answer at once. Those named `portcullis.*` are the embedder's, who may take its time: such a call
+//! Those of Envoy answer at once. Those named `portcullis.*` are the embedder's, who may take its time: then the call
 //! answers a token (a number of 4 bytes), and the result comes by `proxy_on_foreign_function`.
 
 mod attributes;
@@ -77,22 +77,31 @@ pub(super) fn proxy_call_foreign_function(
         call.refused(Refusal::Unavailable { call: NAME });
         return Err(Status::BadArgument.into());
     }
-    let argument = argument.to_vec();
+    let (name, argument) = (name.to_owned(), argument.to_vec());
     let result = match function {
         Some((_, function)) => {
             // What the host does for the guest is the guest's CPU time.
             call.state_mut().cpu.count_from_here();
             function(call, &argument)?
         }
-        None => {
-            let name = name.to_owned();
-            begin(call, name, argument)?
-        }
+        None => own_function(call, &name, argument)?,
     };
     if wanted {
         call.give(&result, result_pointer_out, result_size_out)
     } else {
         Ok(())
+    }
+}
+
+/// A function of the embedder: its result where there is one at once, else a token.
+fn own_function(call: &mut Call<'_>, name: &str, argument: Vec<u8>) -> Result<Vec<u8>, Status> {
+    let state = call.state();
+    match state
+        .host
+        .answer_foreign_function(&state.plugin, name, &argument)
+    {
+        Some(result) => Ok(result),
+        None => begin(call, name.to_owned(), argument),
     }
 }
 

@@ -1,4 +1,6 @@
-//! The buffer between workers and the thread that writes, and where that thread writes to.
+//! Logs in lines: the buffer between workers and the thread that writes, and where that thread writes to.
+//!
+//! A worker never waits for the output. Where that is slower than the traffic, lines are dropped whole and counted.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -19,7 +21,7 @@ const QUEUED_BYTES_MAX: usize = 4 << 20;
 const ROTATION_PERIOD: Duration = Duration::from_secs(1);
 
 /// Whole lines on their way to the output.
-pub(super) struct Queue {
+pub struct Queue {
     state: Mutex<State>,
     /// Lines came, or the end.
     filled: Condvar,
@@ -40,7 +42,11 @@ struct State {
 }
 
 impl Queue {
-    pub(super) fn start(sink: Sink, dropped: IntCounter) -> io::Result<Arc<Self>> {
+    /// Starts the thread that writes to the sink; `dropped` counts lines that did not get out.
+    ///
+    /// # Errors
+    /// No thread was started.
+    pub fn start(sink: Sink, dropped: IntCounter) -> io::Result<Arc<Self>> {
         let queue = Arc::new(Self {
             state: Mutex::new(State::default()),
             filled: Condvar::new(),
@@ -49,13 +55,13 @@ impl Queue {
         });
         let theirs = Arc::clone(&queue);
         thread::Builder::new()
-            .name("access-log".to_owned())
+            .name(sink.name.replace(' ', "-"))
             .spawn(move || theirs.run(sink))?;
         Ok(queue)
     }
 
     /// Appends a whole line, its end included, or drops and counts it.
-    pub(super) fn push(&self, line: &[u8]) {
+    pub fn push(&self, line: &[u8]) {
         let mut state = self.state.lock();
         if state.pending.len() + line.len() > QUEUED_BYTES_MAX {
             drop(state);
@@ -71,7 +77,8 @@ impl Queue {
         }
     }
 
-    pub(super) fn flush(&self, timeout: Duration) -> bool {
+    /// Waits until everything queued so far has been written, at most `timeout`. False: it was not.
+    pub fn flush(&self, timeout: Duration) -> bool {
         let mut state = self.state.lock();
         // What is pending goes out with the next batch, what is not, is in one already taken.
         let target = state.taken + u64::from(!state.pending.is_empty());
@@ -85,7 +92,7 @@ impl Queue {
     }
 
     /// Lets the thread end once it has written what is left. Does not wait: a worker may be the last to hold the log.
-    pub(super) fn close(&self) {
+    pub fn close(&self) {
         self.state.lock().closing = true;
         self.filled.notify_one();
     }
@@ -118,7 +125,9 @@ impl Queue {
 }
 
 /// An open output.
-pub(super) struct Sink {
+pub struct Sink {
+    /// Of the log, for what is said of it.
+    name: &'static str,
     target: Target,
     /// Bytes of a line may be out without its end: the next write begins with one.
     torn: bool,
@@ -137,8 +146,12 @@ enum Target {
 }
 
 impl Sink {
-    /// `None` where the output is off.
-    pub(super) fn open(output: &Output) -> io::Result<Option<Self>> {
+    /// Opens the output of the log `name`: a file is appended to, created where missing, and opened again when it was
+    /// moved away or deleted (looked for each second), so log rotation needs no signal. `None` where the output is off.
+    ///
+    /// # Errors
+    /// The file cannot be opened.
+    pub fn open(name: &'static str, output: &Output) -> io::Result<Option<Self>> {
         let target = match output {
             Output::Off => return Ok(None),
             Output::Stdout => Target::Stdout,
@@ -150,6 +163,7 @@ impl Sink {
             },
         };
         Ok(Some(Self {
+            name,
             target,
             torn: false,
             failing: false,
@@ -182,14 +196,14 @@ impl Sink {
         out.flush()?;
         self.torn = false;
         if std::mem::take(&mut self.failing) {
-            tracing::info!("access log: lines are written again");
+            tracing::info!("{}: lines are written again", self.name);
         }
         Ok(())
     }
 
     fn failed(&mut self, error: &io::Error) {
         if !std::mem::replace(&mut self.failing, true) {
-            tracing::error!("access log: lines are lost: {error}");
+            tracing::error!("{}: lines are lost: {error}", self.name);
         }
     }
 }
@@ -215,7 +229,7 @@ mod tests {
 
     /// A sink that was last looked at too long ago.
     fn stale(path: &Path) -> Sink {
-        let mut sink = Sink::open(&Output::File(path.to_owned()))
+        let mut sink = Sink::open("log", &Output::File(path.to_owned()))
             .expect("open")
             .expect("a file");
         if let Target::File { checked, .. } = &mut sink.target {
@@ -249,7 +263,7 @@ mod tests {
     fn after_a_failed_write_the_next_line_stands_alone() {
         let folder = tempfile::tempdir().expect("folder");
         let path = folder.path().join("log");
-        let mut sink = Sink::open(&Output::File("/dev/full".into()))
+        let mut sink = Sink::open("log", &Output::File("/dev/full".into()))
             .expect("open")
             .expect("a file");
         assert!(sink.write(b"{}\n").is_err());
