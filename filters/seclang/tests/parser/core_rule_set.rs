@@ -159,6 +159,21 @@ fn its_parts_are_what_the_tokenizer_counted() {
     assert_eq!(count(&denied), 6);
 }
 
+/// What the proxy puts before a rule set, and what the regression tests want.
+#[test]
+fn loads_with_our_own_base() {
+    let Some(folder) = folder() else { return };
+    let mut parser = Parser::new(&folder);
+    parser.text("base.conf", include_str!("../../rules/base.conf"));
+    parser.text("ftw.conf", include_str!("../../../../tests/crs/ftw.conf"));
+    parser.file("@crs-setup.conf.example");
+    parser.text("rules", "Include @owasp_crs/*.conf");
+    let parsed = parser
+        .finish()
+        .unwrap_or_else(|problems| panic!("{}", super::listed(&problems)));
+    assert_eq!(super::listed(&parsed.warnings), "");
+}
+
 #[test]
 fn its_last_file_takes_cookies_out_of_rules() {
     let Some(folder) = folder() else { return };
