@@ -11,11 +11,17 @@
 pub mod bodies;
 pub mod byte_set;
 pub mod cookies;
+pub mod engine;
 pub mod operators;
 pub mod pairs;
 pub mod parser;
+pub mod plan;
 pub mod rules;
 pub mod source;
+pub mod transaction;
 pub mod transformations;
 pub mod uri;
 pub mod variables;
+
+pub use engine::Engine;
+pub use transaction::{Intervention, Transaction};

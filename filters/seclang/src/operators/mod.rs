@@ -25,7 +25,7 @@ pub use necessary::{LITERAL_BYTES_MAX, LITERALS_MAX, Necessary, SETS_MAX};
 pub use number::{NumberTest, number};
 pub use pm::Phrases;
 pub use rest_path::RestPath;
-pub use rx::Rx;
+pub use rx::{Rx, regex};
 pub use text::TextTest;
 
 use crate::byte_set::ByteSet;

@@ -19,6 +19,9 @@ pub struct Necessary {
 /// How many literals a condition has at most: with more, somebody else should search.
 pub const LITERALS_MAX: usize = 64;
 
+/// How many phrases of one list may be literals: a list of a million addresses is better searched alone.
+const PHRASES_MAX: usize = 8_192;
+
 /// How long a literal is at most.
 pub const LITERAL_BYTES_MAX: usize = 8;
 
@@ -39,7 +42,11 @@ impl Necessary {
         if let Some(rarest) = union_of(phrases.iter().map(|phrase| rarest_byte(phrase))) {
             condition.bytes.push(rarest);
         }
-        condition.literals = shortened(phrases);
+        condition.literals = if phrases.len() > LITERALS_MAX {
+            many(phrases)
+        } else {
+            shortened(phrases)
+        };
         condition
     }
 }
@@ -57,6 +64,16 @@ fn union_of(bytes: impl Iterator<Item = Option<u8>>) -> Option<ByteSet> {
 
 fn rarest_byte(phrase: &[u8]) -> Option<u8> {
     phrase.iter().copied().min_by_key(|&byte| frequency(byte))
+}
+
+/// The phrases of a long list. Those that another makes superfluous stay: to find them all would take as long as the
+/// square of the list.
+fn many(phrases: Vec<Vec<u8>>) -> Option<Vec<Vec<u8>>> {
+    let mut literals: Vec<Vec<u8>> = phrases.into_iter().map(rarest_part).collect();
+    literals.sort_unstable();
+    literals.dedup();
+    let useful = literals.len() <= PHRASES_MAX && literals.iter().all(|it| !it.is_empty());
+    useful.then_some(literals)
 }
 
 /// Literals as a condition has them: cut to the rarest part of each, and without those that another makes superfluous.

@@ -194,6 +194,14 @@ fn at_use<'a>(recent: &'a mut Vec<(Vec<u8>, Option<Regex>)>, pattern: &[u8]) -> 
     recent.first()?.1.as_ref()
 }
 
+/// A pattern outside of an operator: the key of a target, a path.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn regex(pattern: &str) -> Result<Regex, String> {
+    compile(&parse(pattern)?, PROGRAM_BYTES_MAX)
+}
+
 /// Reads a pattern as ModSecurity does.
 pub(super) fn parse(pattern: &str) -> Result<Hir, String> {
     let translated = pcre::translate(pattern)?;
