@@ -1,6 +1,8 @@
 //! Each operator against its definition.
 
 mod comparisons;
+mod core_rule_set;
+mod expressions;
 mod forms;
 mod lists;
 
