@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::lexer::{Word, closing, unescape};
 use super::suggest::{nearest, shown};
+use crate::bodies::xml::Selection;
 use crate::rules::{Key, Target};
 use crate::variables::{Kind, Variable};
 
@@ -193,6 +194,9 @@ fn check_key(variable: Variable, key: Written<'_>) -> Result<Key, String> {
         Written::Name(name) => Ok(Key::Name(name.into_owned())),
         Written::Regex(regex) if regex.is_empty() => Err("an empty regular expression".to_owned()),
         Written::Regex(regex) => Ok(Key::Regex(regex.into_owned())),
+        Written::Path(path) if Selection::parse(path).is_none() => {
+            Err("of the expressions of XPath only /* and //@* are supported".to_owned())
+        }
         Written::Path(path) => Ok(Key::XPath(path.to_owned())),
     }
 }

@@ -103,6 +103,10 @@ fn what_is_wrong_with_targets() {
             "12: error: a macro cannot be a key; a regular expression can: NAME:/…/",
         ),
         (
+            "XML:/a/b|TX",
+            "13: error: of the expressions of XPath only /* and //@* are supported",
+        ),
+        (
             "WEBSERVER_ERROR_LOG",
             "9: error: WEBSERVER_ERROR_LOG is not supported: there is no such log in a proxy",
         ),
