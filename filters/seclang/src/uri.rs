@@ -1,8 +1,8 @@
 //! The request target, taken apart as ModSecurity does.
 //!
-//! Nothing is decoded: rules ask for that (`t:urlDecodeUni`), and ModSecurity 2, on which the OWASP rules pass whole, gives
-//! the parts as they came. (libmodsecurity 3 decodes `REQUEST_URI` and `REQUEST_FILENAME` once, so that `%2525` is
-//! decoded twice before a rule sees it.)
+//! `REQUEST_FILENAME` and `REQUEST_BASENAME` are decoded once, as everywhere (by Apache httpd for ModSecurity 2): rules
+//! without transformations look for `(` in a path. All other parts are as they came; rules ask for more (`t:urlDecodeUni`).
+//! (libmodsecurity 3 decodes `REQUEST_URI` too, so that `%2525` is decoded twice before a rule sees it.)
 
 use memchr::{memchr, memchr2, memmem, memrchr2};
 
@@ -13,10 +13,8 @@ pub struct Target<'a> {
     pub raw: &'a [u8],
     /// `REQUEST_URI`: path and query, without scheme, authority and fragment.
     pub uri: &'a [u8],
-    /// `REQUEST_FILENAME` and `PATH_INFO`: the path.
-    pub filename: &'a [u8],
-    /// `REQUEST_BASENAME`: what follows the last slash or backslash of the path.
-    pub basename: &'a [u8],
+    /// The path; [`decoded`] it is `REQUEST_FILENAME` and `PATH_INFO`.
+    pub path: &'a [u8],
     /// `QUERY_STRING`: what follows the first question mark.
     pub query: &'a [u8],
 }
@@ -28,22 +26,44 @@ impl<'a> Target<'a> {
         let uri = without_authority(without_fragment);
         let (path, query) = split_at_byte(uri, b'?');
         let is_absolute = uri.len() < without_fragment.len();
-        let filename = if path.is_empty() && is_absolute {
+        let path = if path.is_empty() && is_absolute {
             b"/"
         } else {
             path
         };
-        let basename = match memrchr2(b'/', b'\\', filename) {
-            Some(slash) => filename.get(slash + 1..).unwrap_or_default(),
-            None => filename,
-        };
         Self {
             raw,
             uri,
-            filename,
-            basename,
+            path,
             query,
         }
+    }
+}
+
+/// A path with `%HH` decoded; what is no such sequence stays.
+pub fn decoded(path: &[u8]) -> Vec<u8> {
+    let digit = |byte: Option<&u8>| byte.and_then(|byte| char::from(*byte).to_digit(16));
+    let mut decoded = Vec::with_capacity(path.len());
+    let mut rest = path;
+    while let Some((byte, after)) = rest.split_first() {
+        rest = after;
+        let escaped = match (byte, digit(after.first()), digit(after.get(1))) {
+            (b'%', Some(high), Some(low)) => u8::try_from(high << 4 | low).ok(),
+            _ => None,
+        };
+        if escaped.is_some() {
+            rest = after.get(2..).unwrap_or_default();
+        }
+        decoded.push(escaped.unwrap_or(*byte));
+    }
+    decoded
+}
+
+/// `REQUEST_BASENAME`: what follows the last slash or backslash of the path.
+pub fn basename(path: &[u8]) -> &[u8] {
+    match memrchr2(b'/', b'\\', path) {
+        Some(slash) => path.get(slash + 1..).unwrap_or_default(),
+        None => path,
     }
 }
 
@@ -81,12 +101,28 @@ fn without_authority(target: &[u8]) -> &[u8] {
 
 #[cfg(test)]
 mod tests {
-    use super::Target;
+    use super::{Target, basename, decoded};
 
     fn parts(raw: &str) -> [&str; 4] {
         let target = Target::parse(raw.as_bytes());
-        [target.uri, target.filename, target.basename, target.query]
+        [target.uri, target.path, basename(target.path), target.query]
             .map(|part| str::from_utf8(part).unwrap_or("not UTF-8"))
+    }
+
+    #[test]
+    fn a_path_is_decoded_once() {
+        for (path, expected) in [
+            ("/a%20b+c", "/a b+c"),
+            ("/%2541%2f%2F", "/%41//"),
+            ("/%", "/%"),
+            ("/%4", "/%4"),
+            ("/%g1%1g", "/%g1%1g"),
+            ("/%%41", "/%A"),
+            ("", ""),
+        ] {
+            assert_eq!(decoded(path.as_bytes()), expected.as_bytes(), "{path}");
+        }
+        assert_eq!(decoded(b"/%00%ff"), b"/\0\xff");
     }
 
     #[test]
@@ -123,7 +159,7 @@ mod tests {
     fn bytes_that_no_target_has_are_kept() {
         let target = Target::parse(b"\xff\0/\x01?\r\n");
         assert_eq!(target.raw, b"\xff\0/\x01?\r\n");
-        assert_eq!(target.filename, b"\xff\0/\x01");
+        assert_eq!(target.path, b"\xff\0/\x01");
         assert_eq!(target.query, b"\r\n");
     }
 }

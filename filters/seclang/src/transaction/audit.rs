@@ -60,7 +60,7 @@ impl Transaction {
             field(&mut line, "tag", tag.as_bytes());
         }
         field(&mut line, "hostname", self.data.server_address.as_bytes());
-        field(&mut line, "uri", self.data.request.uri().filename);
+        field(&mut line, "uri", &self.data.request.path);
         field(&mut line, "unique_id", self.data.unique_id.as_bytes());
         line
     }

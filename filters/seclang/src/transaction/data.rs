@@ -33,6 +33,8 @@ pub struct Request {
     pub line: Vec<u8>,
     /// As received.
     pub target: Vec<u8>,
+    /// Path of the target, decoded.
+    pub path: Vec<u8>,
     /// In order, with their names as received.
     pub headers: Pairs,
     pub cookies: Pairs,

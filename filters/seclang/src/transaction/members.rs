@@ -12,6 +12,7 @@ use crate::transaction::derived::{
 use crate::transaction::host::Host;
 use crate::transaction::texts::{EMPTY, TextId};
 use crate::transaction::time::Calendar;
+use crate::uri;
 use crate::variables::Variable;
 
 /// A value that a rule may look at.
@@ -146,9 +147,9 @@ impl Transaction {
             Variable::RequestUri => into.value(request.uri().uri),
             Variable::RequestUriRaw => into.value(&request.target),
             Variable::RequestFilename | Variable::PathInfo => {
-                into.value(request.uri().filename);
+                into.value(&request.path);
             }
-            Variable::RequestBasename => into.value(request.uri().basename),
+            Variable::RequestBasename => into.value(uri::basename(&request.path)),
             Variable::QueryString => into.value(request.uri().query),
             Variable::RequestBody => {
                 if request.body_visible {

@@ -28,7 +28,7 @@ use crate::plan::ctl::{RemovedTarget, RuleSet};
 use crate::rules::Phase;
 use crate::rules::actions::{Allow, AuditEngine, RuleEngine};
 use crate::rules::settings::LimitAction;
-use crate::uri::Target;
+use crate::uri::{self, Target};
 use crate::variables::Variable;
 
 use data::Data;
@@ -226,6 +226,7 @@ impl Transaction {
         request.method = method.to_vec();
         request.protocol = protocol.to_vec();
         request.target = target.to_vec();
+        request.path = uri::decoded(Target::parse(target).path);
         let limits = bodies::Limits::new(&self.plan.settings);
         request.query_outcome = bodies::urlencoded::parse(
             Target::parse(target).query,

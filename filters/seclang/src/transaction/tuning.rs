@@ -178,7 +178,7 @@ impl Transaction {
     pub(super) fn exclude(&mut self) {
         let tuning = self.tuning.clone();
         for exclude in &tuning.exclusions {
-            let path = self.data.request.uri().filename;
+            let path = self.data.request.path.as_slice();
             if exclude
                 .path
                 .as_ref()
