@@ -90,8 +90,16 @@ impl ByteSet {
 
     /// Its bytes, smallest first.
     pub fn iter(&self) -> impl Iterator<Item = u8> {
-        let set = *self;
-        (0..=u8::MAX).filter(move |&byte| set.contains(byte))
+        let mut words = self.0.into_iter().zip([0_u8, 64, 128, 192]);
+        let (mut bits, mut base) = words.next().unwrap_or_default();
+        std::iter::from_fn(move || {
+            while bits == 0 {
+                (bits, base) = words.next()?;
+            }
+            let byte = base + bits.trailing_zeros() as u8;
+            bits &= bits - 1;
+            Some(byte)
+        })
     }
 }
 

@@ -26,7 +26,7 @@ pub(super) fn necessary(hir: &Hir) -> Necessary {
         min_length: properties.minimum_len().unwrap_or(0),
         max_length: properties.maximum_len().filter(|_| whole),
         literals: facts.literals,
-        bytes: facts.sets,
+        bytes: facts.sets.into_iter().map(|(_, set)| set).collect(),
     }
 }
 
@@ -36,16 +36,19 @@ type Texts = Vec<Vec<u8>>;
 /// What is known about the texts that a node matches.
 #[derive(Clone, Debug)]
 struct Facts {
-    /// All of them.
-    exact: Option<Texts>,
-    /// Each of them begins with one of these; the empty text if nothing is known.
-    begins: Texts,
-    /// Each of them ends with one of these.
-    ends: Texts,
+    shape: Shape,
     /// One of these occurs in each of them.
     literals: Option<Texts>,
-    /// A byte of each occurs in each of them; case counts. The rarest first.
-    sets: Vec<ByteSet>,
+    /// A byte of each occurs in each of them; case counts. With how often such a byte occurs at all, the rarest first.
+    sets: Vec<(u32, ByteSet)>,
+}
+
+#[derive(Clone, Debug)]
+enum Shape {
+    /// These are all of them.
+    Exact(Texts),
+    /// Each begins with one of these and ends with one of those; with the empty text, if nothing is known.
+    Open { begins: Texts, ends: Texts },
 }
 
 impl Facts {
@@ -69,18 +72,16 @@ impl Facts {
 
     fn unknown() -> Self {
         Self {
-            exact: None,
-            ..Self::exactly(nothing())
+            shape: Shape::unknown(),
+            literals: None,
+            sets: Vec::new(),
         }
     }
 
     fn exactly(texts: Texts) -> Self {
         Self {
-            begins: texts.clone(),
-            ends: texts.clone(),
-            exact: Some(texts),
-            literals: None,
-            sets: Vec::new(),
+            shape: Shape::Exact(texts),
+            ..Self::unknown()
         }
     }
 
@@ -94,11 +95,13 @@ impl Facts {
             // A pattern over bytes has none; if one had, a character outside of ASCII is more than one byte.
             Class::Unicode(_) => return Self::unknown(),
         };
-        let lower: ByteSet = set.iter().map(|byte| byte.to_ascii_lowercase()).collect();
-        let mut facts = match lower.iter().count() {
-            0..=CLASS_TEXTS_MAX => Self::exactly(lower.iter().map(|byte| vec![byte]).collect()),
-            _ => Self::unknown(),
-        };
+        let mut facts = Self::unknown();
+        if set.len() as usize <= 2 * CLASS_TEXTS_MAX {
+            let lower: ByteSet = set.iter().map(|byte| byte.to_ascii_lowercase()).collect();
+            if lower.len() as usize <= CLASS_TEXTS_MAX {
+                facts = Self::exactly(lower.iter().map(|byte| vec![byte]).collect());
+            }
+        }
         facts.add_set(set);
         facts
     }
@@ -107,55 +110,46 @@ impl Facts {
         let once = Self::of(&repetition.sub);
         let fixed = repetition.max == Some(repetition.min);
         match (usize::try_from(repetition.min), repetition.max) {
-            (Ok(0), Some(1)) => match once.exact {
-                Some(texts) => Self::exactly(union(texts, nothing())),
-                None => Self::unknown(),
+            (Ok(0), Some(1)) => match once.shape {
+                Shape::Exact(texts) => Self::exactly(union([texts, nothing()])),
+                Shape::Open { .. } => Self::unknown(),
             },
             (Ok(0), _) => Self::unknown(),
             (Ok(times), _) if fixed && times <= TEXT_BYTES_MAX => {
                 Self::concatenation(std::iter::repeat_n(once, times))
             }
-            _ => Self {
-                exact: None,
-                ..once.settled()
-            },
+            _ => {
+                let mut facts = once.settled();
+                facts.shape = facts.shape.opened();
+                facts
+            }
         }
     }
 
     fn alternation(branches: &[Hir]) -> Self {
-        let mut branches = branches.iter().map(Self::of);
-        let Some(mut all) = branches.next() else {
-            return Self::unknown();
+        let mut branches: Vec<Self> = branches.iter().map(Self::of).collect();
+        let shape = Shape::one_of(branches.iter().map(|branch| &branch.shape));
+        // Texts that are exact stay open: they become a condition when it is known what is around them.
+        let literals = match shape {
+            Shape::Exact(_) => None,
+            Shape::Open { .. } => {
+                branches = branches.into_iter().map(Self::settled).collect();
+                let all: Option<Vec<Texts>> = branches
+                    .iter_mut()
+                    .map(|branch| branch.literals.take())
+                    .collect();
+                all.and_then(|all| shortened(union(all)))
+            }
         };
-        for branch in branches {
-            all = all.or(branch);
-        }
-        all
-    }
-
-    fn or(self, other: Self) -> Self {
-        let exact = match (&self.exact, &other.exact) {
-            (Some(a), Some(b)) => few(union(a.clone(), b.clone())),
-            _ => None,
-        };
-        let begins = few(union(self.begins.clone(), other.begins.clone()));
-        let ends = few(union(self.ends.clone(), other.ends.clone()));
-        // Texts that are exact stay open: they settle when it is known what is around them.
-        let both_exact = exact.is_some();
-        let (a, b) = (self.settled(), other.settled());
-        let literals = match (a.literals, b.literals) {
-            (Some(a), Some(b)) if !both_exact => shortened(union(a, b)),
-            _ => None,
-        };
+        let mut rarest = branches.iter().map(|branch| branch.sets.first());
+        let set = rarest.try_fold(ByteSet::NONE, |all, set| Some(all.union(set?.1)));
         let mut facts = Self {
-            exact,
-            begins: begins.unwrap_or_else(nothing),
-            ends: ends.unwrap_or_else(nothing),
+            shape,
             literals,
             sets: Vec::new(),
         };
-        if let (Some(&a), Some(&b)) = (a.sets.first(), b.sets.first()) {
-            facts.add_set(a.union(b));
+        if let Some(set) = set {
+            facts.add_set(set);
         }
         facts
     }
@@ -165,41 +159,63 @@ impl Facts {
     }
 
     fn then(mut self, next: Self) -> Self {
-        for &set in &next.sets {
+        for &(_, set) in &next.sets {
             self.add_set(set);
         }
-        let both = |a: &Option<Texts>, b: &Option<Texts>| product(a.as_ref()?, b.as_ref()?);
-        if let Some(exact) = both(&self.exact, &next.exact) {
-            self.begins = exact.clone();
-            self.ends = exact.clone();
-            self.exact = Some(exact);
-            return self;
-        }
-        match product(&self.ends, &next.begins) {
-            Some(crossing) => self.add_literals(shortened(crossing)),
-            None => {
-                self.add_literals(shortened(self.ends.clone()));
-                self.add_literals(shortened(next.begins.clone()));
-            }
-        }
         self.add_literals(next.literals);
-        if let Some(exact) = self.exact.take() {
-            self.begins = product(&exact, &next.begins).unwrap_or(exact);
-        }
-        self.ends = match next.exact {
-            Some(exact) => product(&self.ends, &exact).unwrap_or(exact),
-            None => next.ends,
+        self.shape = match (self.shape.clone(), next.shape) {
+            (Shape::Exact(before), Shape::Exact(after)) => match product(&before, &after) {
+                Some(both) => Shape::Exact(both),
+                None => {
+                    self.add_crossing(&before, &after);
+                    Shape::Open {
+                        begins: before,
+                        ends: after,
+                    }
+                }
+            },
+            (Shape::Exact(before), Shape::Open { begins, ends }) => {
+                self.add_crossing(&before, &begins);
+                let begins = product(&before, &begins).unwrap_or(before);
+                Shape::Open { begins, ends }
+            }
+            (Shape::Open { begins, ends }, Shape::Exact(after)) => {
+                self.add_crossing(&ends, &after);
+                let ends = product(&ends, &after).unwrap_or(after);
+                Shape::Open { begins, ends }
+            }
+            (
+                Shape::Open { begins, ends },
+                Shape::Open {
+                    begins: inner,
+                    ends: last,
+                },
+            ) => {
+                self.add_crossing(&ends, &inner);
+                Shape::Open { begins, ends: last }
+            }
         };
         self
     }
 
+    /// What ends with one of some texts is followed by what begins with one of others.
+    fn add_crossing(&mut self, ends: &[Vec<u8>], begins: &[Vec<u8>]) {
+        match product(ends, begins) {
+            Some(both) => self.add_literals(shortened(both)),
+            None => {
+                self.add_literals(shortened(ends.to_vec()));
+                self.add_literals(shortened(begins.to_vec()));
+            }
+        }
+    }
+
     /// With what it matches exactly, begins with or ends with as conditions.
     fn settled(mut self) -> Self {
-        match self.exact.clone() {
-            Some(texts) => self.add_literals(shortened(texts)),
-            None => {
-                self.add_literals(shortened(self.begins.clone()));
-                self.add_literals(shortened(self.ends.clone()));
+        match self.shape.clone() {
+            Shape::Exact(texts) => self.add_literals(shortened(texts)),
+            Shape::Open { begins, ends } => {
+                self.add_literals(shortened(begins));
+                self.add_literals(shortened(ends));
             }
         }
         self
@@ -218,10 +234,54 @@ impl Facts {
 
     /// A byte of this set occurs, too: keeps the few rarest.
     fn add_set(&mut self, set: ByteSet) {
-        if set != ByteSet::ALL && !self.sets.contains(&set) {
-            self.sets.push(set);
-            self.sets.sort_by_key(set_frequency);
-            self.sets.truncate(SETS_MAX);
+        let entry = (set_frequency(&set), set);
+        let common = self.sets.len() == SETS_MAX
+            && self.sets.last().is_some_and(|(last, _)| *last <= entry.0);
+        if common || set == ByteSet::ALL || self.sets.contains(&entry) {
+            return;
+        }
+        let place = self.sets.partition_point(|(known, _)| *known <= entry.0);
+        self.sets.insert(place, entry);
+        self.sets.truncate(SETS_MAX);
+    }
+}
+
+impl Shape {
+    fn unknown() -> Self {
+        Self::Open {
+            begins: nothing(),
+            ends: nothing(),
+        }
+    }
+
+    /// Without the knowledge that these are all.
+    fn opened(self) -> Self {
+        match self {
+            Self::Exact(texts) => Self::Open {
+                begins: texts.clone(),
+                ends: texts,
+            },
+            open @ Self::Open { .. } => open,
+        }
+    }
+
+    fn one_of<'a>(shapes: impl Iterator<Item = &'a Self> + Clone) -> Self {
+        let exact = shapes.clone().map(|shape| match shape {
+            Self::Exact(texts) => Some(texts),
+            Self::Open { .. } => None,
+        });
+        if let Some(texts) = few(exact) {
+            return Self::Exact(texts);
+        }
+        let begins = shapes.clone().map(|shape| match shape {
+            Self::Exact(texts) | Self::Open { begins: texts, .. } => Some(texts),
+        });
+        let ends = shapes.map(|shape| match shape {
+            Self::Exact(texts) | Self::Open { ends: texts, .. } => Some(texts),
+        });
+        Self::Open {
+            begins: few(begins).unwrap_or_else(nothing),
+            ends: few(ends).unwrap_or_else(nothing),
         }
     }
 }
@@ -231,15 +291,29 @@ fn nothing() -> Texts {
     vec![Vec::new()]
 }
 
-fn union(mut texts: Texts, more: Texts) -> Texts {
-    texts.extend(more);
+fn union(all: impl IntoIterator<Item = Texts>) -> Texts {
+    let mut texts: Texts = all.into_iter().flatten().collect();
     texts.sort_unstable();
     texts.dedup();
     texts
 }
 
-fn few(texts: Texts) -> Option<Texts> {
-    (texts.len() <= LITERALS_MAX).then_some(texts)
+/// The texts of all, if all are known and they are few.
+fn few<'a>(all: impl Iterator<Item = Option<&'a Texts>>) -> Option<Texts> {
+    let mut texts: Vec<&Vec<u8>> = Vec::new();
+    for more in all {
+        texts.extend(more?);
+        if texts.len() > LITERALS_MAX {
+            texts.sort_unstable();
+            texts.dedup();
+        }
+        if texts.len() > LITERALS_MAX {
+            return None;
+        }
+    }
+    texts.sort_unstable();
+    texts.dedup();
+    Some(texts.into_iter().cloned().collect())
 }
 
 /// Each text of one followed by each of the other, if they stay few and short.

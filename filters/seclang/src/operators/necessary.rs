@@ -103,49 +103,58 @@ fn rarest_part(phrase: Vec<u8>) -> Vec<u8> {
         return phrase;
     }
     let parts = phrase.windows(LITERAL_BYTES_MAX);
-    parts
-        .max_by(|a, b| rarity(a).total_cmp(&rarity(b)))
-        .map_or(Vec::new(), <[u8]>::to_vec)
-}
-
-/// How seldom a literal occurs: bits of surprise.
-pub(super) fn rarity(literal: &[u8]) -> f64 {
-    literal
-        .iter()
-        .map(|&byte| (1000.0 / f64::from(frequency(byte))).log2())
-        .sum()
+    let odds = |part: &&[u8]| -> u64 {
+        part.iter()
+            .map(|&byte| u64::from(frequency(byte)))
+            .product()
+    };
+    parts.min_by_key(odds).map_or(Vec::new(), <[u8]>::to_vec)
 }
 
 /// How often one of several literals occurs: the sum of their odds.
 pub(super) fn odds(literals: &[Vec<u8>]) -> f64 {
-    literals
-        .iter()
-        .map(|literal| (-rarity(literal)).exp2())
-        .sum()
+    let odds = |literal: &Vec<u8>| -> f64 {
+        literal
+            .iter()
+            .map(|&byte| f64::from(frequency(byte)) / 1000.0)
+            .product()
+    };
+    literals.iter().map(odds).sum()
 }
 
 /// Of a thousand bytes of the values that a firewall sees (names and values of arguments, headers, text in English, JSON
-/// keys), about how many are this one, in either case. Rounded up to one.
+/// keys), about how many are this one, in either case. At most 90: the product of eight of them is a number of 64 bits.
 pub(super) fn frequency(byte: u8) -> u16 {
-    match byte.to_ascii_lowercase() {
-        b'e' => 90,
-        b'a' | b'i' | b'n' | b'o' | b's' | b't' => 60,
-        b'c' | b'd' | b'l' | b'm' | b'p' | b'r' | b'u' => 35,
-        b' ' => 30,
-        b'b' | b'f' | b'g' | b'h' | b'v' | b'w' | b'y' => 18,
-        b'0' | b'1' | b'2' => 20,
-        b'3'..=b'9' => 12,
-        b'.' | b'-' | b'_' | b'/' => 12,
-        b'k' | b'x' => 8,
-        b',' | b':' | b'=' | b';' | b'q' | b'j' | b'z' => 5,
-        b'(' | b')' | b'%' | b'&' | b'+' | b'"' | b'\'' | b'?' | b'*' => 3,
-        _ => 1,
-    }
+    FREQUENCIES.get(usize::from(byte)).copied().unwrap_or(1)
 }
 
-/// How often a byte of the set occurs among a thousand.
+const FREQUENCIES: [u16; 256] = {
+    let mut all = [1; 256];
+    let mut byte = 0;
+    while byte < all.len() {
+        all[byte] = match (byte as u8).to_ascii_lowercase() {
+            b'e' => 90,
+            b'a' | b'i' | b'n' | b'o' | b's' | b't' => 60,
+            b'c' | b'd' | b'l' | b'm' | b'p' | b'r' | b'u' => 35,
+            b' ' => 30,
+            b'b' | b'f' | b'g' | b'h' | b'v' | b'w' | b'y' => 18,
+            b'0' | b'1' | b'2' => 20,
+            b'3'..=b'9' | b'.' | b'-' | b'_' | b'/' => 12,
+            b'k' | b'x' => 8,
+            b',' | b':' | b'=' | b';' | b'q' | b'j' | b'z' => 5,
+            b'(' | b')' | b'%' | b'&' | b'+' | b'"' | b'\'' | b'?' | b'*' => 3,
+            _ => 1,
+        };
+        byte += 1;
+    }
+    all
+};
+
+/// How often a byte of the set occurs among a thousand; a letter in both cases counts once.
 pub(super) fn set_frequency(set: &ByteSet) -> u32 {
-    let lower = set.iter().map(|byte| byte.to_ascii_lowercase());
-    let distinct: ByteSet = lower.collect();
-    distinct.iter().map(|byte| u32::from(frequency(byte))).sum()
+    let counts = |byte: &u8| !byte.is_ascii_uppercase() || !set.contains(byte.to_ascii_lowercase());
+    set.iter()
+        .filter(counts)
+        .map(|byte| u32::from(frequency(byte)))
+        .sum()
 }

@@ -200,11 +200,11 @@ fn what_is_necessary_comes_from_all_parts() {
     assert_eq!(literals("^(?:GET|HEAD)$"), ["get", "head"]);
     assert_eq!(literals(r"\b(?:foo|bar)\s*\("), ["bar", "foo"]);
     assert_eq!(literals("ab+c"), ["bc"]);
-    assert_eq!(literals("[a-z]+xq[0-9]"), ["xq"]);
+    assert_eq!(literals("[a-z]+xq[^0]"), ["xq"]);
     assert_eq!(literals("a(?:xy)?b"), ["ab", "axyb"]);
     assert_eq!(literals("(?:abc|abcd|xabcy)"), ["abc"]);
     assert_eq!(literals("<script"), ["<script"]);
-    assert_eq!(literals("a long text to look for"), ["look for"]);
+    assert_eq!(literals("a long text to look for"), ["o look f"]);
     assert!(literals("a|").is_empty() && literals(".*").is_empty() && literals("x*").is_empty());
     assert!(literals("[a-z]").is_empty());
     let necessary = |pattern: &str| expression(pattern).necessary();
