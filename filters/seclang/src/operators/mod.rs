@@ -257,6 +257,12 @@ impl Operator {
                 bytes: vec![allowed.complement()],
                 ..Necessary::default()
             },
+            // A tag, a comment or a document type begins with the one; an attribute has the other before its value.
+            Self::DetectXss => Necessary {
+                min_length: 1,
+                bytes: vec![ByteSet::listed(b"<=")],
+                ..Necessary::default()
+            },
             Self::UrlEncoding => Necessary {
                 min_length: 1,
                 bytes: vec![ByteSet::listed(b"%")],

@@ -7,7 +7,7 @@ use crate::plan::ctl::Ctl;
 use crate::plan::link::{Action, Change, Exclusion, Link, Name, Target, Test};
 use crate::plan::selectors::Matcher;
 use crate::plan::{
-    Group, Identity, Macro, Pipelines, Plan, Prefilter, Rule, Selectors, Step, TxNames,
+    Group, Identity, Macro, Pipelines, Plan, Prefilter, Rule, Selectors, Steps, TxNames,
 };
 use crate::rules::actions::{Action as Spoken, Change as SpokenChange};
 use crate::rules::{self, Disruptive, Entry, Key, Phase, RuleSet, Text};
@@ -33,7 +33,7 @@ pub fn build(set: RuleSet, files: &dyn Files) -> Result<Plan, Vec<Problem>> {
         problems: Vec::new(),
     };
     let mut rules = Vec::new();
-    let mut phases = <[Vec<Step>; 5]>::default();
+    let mut phases = <[Steps; 5]>::default();
     let mut markers: Vec<(String, [usize; 5])> = Vec::new();
     let mut jumps: Vec<(usize, Phase, usize, String)> = Vec::new();
     for entry in &set.entries {
@@ -45,17 +45,18 @@ pub fn build(set: RuleSet, files: &dyn Files) -> Result<Plan, Vec<Problem>> {
                 if let Some(marker) = &rule.skip_after {
                     jumps.push((rules.len(), rule.phase, steps.len(), marker.clone()));
                 }
-                steps.push(Step::Rule(rules.len()));
-                rules.push(builder.rule(rule));
+                let built = builder.rule(rule);
+                steps.push_rule(rules.len(), &built);
+                rules.push(built);
             }
             Entry::Marker(name) => {
-                markers.push((name.clone(), phases.each_ref().map(Vec::len)));
-                phases.iter_mut().for_each(|steps| steps.push(Step::Marker));
+                markers.push((name.clone(), phases.each_ref().map(Steps::len)));
+                phases.iter_mut().for_each(Steps::push_marker);
             }
         }
     }
     for (rule, phase, from, marker) in jumps {
-        let steps = phases.get(phase as usize).map_or(0, Vec::len);
+        let steps = phases.get(phase as usize).map_or(0, Steps::len);
         // A marker that does not come leads to the end, as in ModSecurity.
         let to = markers
             .iter()

@@ -15,6 +15,7 @@ pub mod macros;
 pub mod pipelines;
 pub mod prefilter;
 pub mod selectors;
+pub mod steps;
 pub mod tx_names;
 
 use std::collections::HashMap;
@@ -30,6 +31,7 @@ pub use macros::Macro;
 pub use pipelines::Pipelines;
 pub use prefilter::Prefilter;
 pub use selectors::{Group, Selectors};
+pub use steps::{Quick, Step, Steps};
 pub use tx_names::TxNames;
 
 /// A compiled rule set. Immutable; every exchange shares it.
@@ -50,18 +52,9 @@ pub struct Plan {
     /// Of each rule, in the same order.
     pub identities: Vec<Identity>,
     /// What runs in each of the five phases, in order.
-    pub phases: [Vec<Step>; 5],
+    pub phases: [Steps; 5],
     /// Where each id is in `rules`.
     pub by_id: HashMap<u64, usize>,
-}
-
-/// One step of a phase.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// Index in [`Plan::rules`].
-    Rule(usize),
-    /// Nothing to do; a place to jump to.
-    Marker,
 }
 
 /// A rule with its chain.

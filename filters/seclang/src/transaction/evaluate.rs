@@ -3,7 +3,7 @@
 use crate::operators::Operator;
 use crate::plan::link::{Link, Target, Test};
 use crate::plan::prefilter::is_candidate;
-use crate::plan::{Plan, Step};
+use crate::plan::{Plan, Quick, Step, Steps};
 use crate::rules::actions::{Allow, RuleEngine};
 use crate::rules::{Disruptive, Phase};
 use crate::transaction::host::Host;
@@ -53,14 +53,18 @@ impl Transaction {
         let (mut at, mut skip) = (0, 0);
         while let Some(step) = steps.get(at) {
             at += 1;
-            let Step::Rule(index) = *step else {
+            let Step::Rule { index, quick } = step else {
                 continue;
             };
+            let index = index as usize;
             if skip > 0 {
                 skip -= 1;
                 continue;
             }
-            if self.removed.contains(index) || !self.rule(&plan, index, host) {
+            if self.removed.contains(index)
+                || self.is_no_match(&plan, steps, quick, host)
+                || !self.rule(&plan, index, host)
+            {
                 continue;
             }
             let Some(rule) = plan.rules.get(index) else {
@@ -82,6 +86,39 @@ impl Transaction {
             self.allowed = None;
         }
         None
+    }
+
+    /// Whether a step knows that its rule does not match.
+    fn is_no_match(&mut self, plan: &Plan, steps: &Steps, quick: Quick, host: &dyn Host) -> bool {
+        // An explanation names the rules that were tried.
+        if self.explain {
+            return false;
+        }
+        match quick {
+            Quick::Unknown => false,
+            Quick::Groups {
+                start,
+                end,
+                operator,
+            } => {
+                let mut groups = steps.groups(start, end).iter();
+                !groups
+                    .any(|group| self.could_match(plan, host, *group as usize, operator as usize))
+            }
+            Quick::Tx {
+                number,
+                operator,
+                negated,
+            } => {
+                let Self { tx, found, .. } = self;
+                let operator = plan.operators.get(operator as usize);
+                let (Some(operator), Some(value)) = (operator, tx.get(number as usize)) else {
+                    return true;
+                };
+                found.wanted = false;
+                operator.evaluate(value, &[], found) == negated
+            }
+        }
     }
 
     /// Whether an earlier `allow` covers this phase.

@@ -89,6 +89,9 @@ impl Transaction {
         let Some(pipeline) = plan.pipelines.get(pipeline) else {
             return text;
         };
+        if !pipeline.always && !self.texts.set(text).intersects(&pipeline.triggers) {
+            return text;
+        }
         let mut text = text;
         for step in &pipeline.steps {
             text = self.texts.transform(text, *step, &plan.unicode_map);
