@@ -4,14 +4,14 @@
 //! beginning of the last match, so that a number is also found behind digits that do not belong to it.
 
 use regex_automata::Input;
-use regex_automata::meta::Regex;
 
+use super::search::Searcher;
 use super::{Found, Necessary, Operator, Source, literals, rx};
 
 /// A regular expression, and what its matches are verified by.
 #[derive(Debug)]
 pub struct Identity {
-    regex: Regex,
+    searcher: Searcher,
     necessary: Necessary,
     valid: fn(&[u8]) -> bool,
 }
@@ -55,7 +55,7 @@ impl Identity {
         let hir = rx::parse(pattern)?;
         Ok(Operator::Identity(Self {
             necessary: literals::necessary(&hir),
-            regex: rx::compile(&hir, PROGRAM_BYTES_MAX)?,
+            searcher: Searcher::new(&hir, PROGRAM_BYTES_MAX)?,
             valid,
         }))
     }
@@ -63,18 +63,19 @@ impl Identity {
     pub(super) fn evaluate(&self, value: &[u8], found: &mut Found) -> bool {
         let mut input = Input::new(value);
         for _ in 0..MATCHES_MAX {
-            let Some(hit) = self.regex.search(&input) else {
+            let mut slots = [None; 2];
+            self.searcher.find(&input, &mut slots);
+            let [Some(start), Some(end)] = slots.map(|slot| slot.map(|slot| slot.get())) else {
                 return false;
             };
-            let text = value.get(hit.range()).unwrap_or_default();
-            if (self.valid)(text) {
-                found.whole(hit.range());
+            if (self.valid)(value.get(start..end).unwrap_or_default()) {
+                found.whole(start..end);
                 return true;
             }
-            if hit.start() >= value.len() {
+            if start >= value.len() {
                 return false;
             }
-            input.set_start(hit.start() + 1);
+            input.set_start(start + 1);
         }
         false
     }

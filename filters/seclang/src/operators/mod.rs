@@ -15,6 +15,7 @@ mod pcre;
 mod pm;
 mod rest_path;
 mod rx;
+mod search;
 mod text;
 mod validate;
 

@@ -1,14 +1,15 @@
 //! `@restpath /users/{id}/posts/{post}`: a path with named parts, as in Coraza.
 
-use regex_automata::meta::Regex;
+use regex_automata::Input;
 
+use super::search::Searcher;
 use super::{Found, Necessary, Operator, Source, literals, rx};
 
 /// A path whose named parts become members of `ARGS_PATH`. What is not in braces is a regular expression; it matches
 /// anywhere in the value unless it is anchored.
 #[derive(Debug)]
 pub struct RestPath {
-    regex: Regex,
+    searcher: Searcher,
     necessary: Necessary,
     /// In the order of their groups.
     names: Vec<(usize, String)>,
@@ -39,19 +40,15 @@ pub(super) fn new(source: &Source<'_>) -> Result<Operator, String> {
     }
     pattern.push_str(rest);
     let hir = rx::parse(&pattern)?;
-    let regex = rx::compile(&hir, PROGRAM_BYTES_MAX)?;
-    let index = |number| {
-        let groups = regex.group_info();
-        groups.to_index(regex_automata::PatternID::ZERO, &group(number))
-    };
+    let searcher = Searcher::new(&hir, PROGRAM_BYTES_MAX)?;
     let names = names
         .into_iter()
         .enumerate()
-        .filter_map(|(number, name)| Some((index(number)?, name)))
+        .filter_map(|(number, name)| Some((searcher.group(&group(number))?, name)))
         .collect();
     Ok(Operator::RestPath(RestPath {
         necessary: literals::necessary(&hir),
-        regex,
+        searcher,
         names,
     }))
 }
@@ -63,18 +60,25 @@ fn group(number: usize) -> String {
 
 impl RestPath {
     pub(super) fn evaluate(&self, value: &[u8], found: &mut Found) -> bool {
-        let mut captures = self.regex.create_captures();
-        self.regex.captures(value, &mut captures);
-        let Some(whole) = captures.get_group(0) else {
-            return false;
+        let mut slots = std::mem::take(&mut found.slots);
+        slots.clear();
+        slots.resize(self.searcher.groups() * 2, None);
+        let matches = self.searcher.find(&Input::new(value), &mut slots);
+        let group = |number: usize| {
+            let start = slots.get(number * 2).copied().flatten()?;
+            let end = slots.get(number * 2 + 1).copied().flatten()?;
+            Some(start.get()..end.get())
         };
-        found.at(whole.range());
-        for (group, name) in &self.names {
-            if let Some(span) = captures.get_group(*group) {
-                found.name(name, span.range());
+        if let Some(whole) = group(0) {
+            found.at(whole);
+        }
+        for (number, name) in &self.names {
+            if let Some(part) = group(*number) {
+                found.name(name, part);
             }
         }
-        true
+        found.slots = slots;
+        matches
     }
 
     pub(super) fn necessary(&self) -> Necessary {

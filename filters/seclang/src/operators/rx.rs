@@ -3,11 +3,11 @@
 use std::sync::{Mutex, PoisonError};
 
 use regex_automata::Input;
-use regex_automata::meta::{BuildError, Config, Regex};
-use regex_automata::nfa::thompson::WhichCaptures;
+use regex_automata::meta::Regex;
 use regex_automata::util::syntax;
 use regex_syntax::hir::Hir;
 
+use super::search::{self, Searcher};
 use super::{Found, Necessary, Operator, Source, literals, pcre};
 use crate::rules::Text;
 
@@ -25,13 +25,13 @@ enum Pattern {
     /// Compiled when it is used; the last few are kept.
     Macros {
         text: Text,
-        recent: Mutex<Vec<(Vec<u8>, Option<Regex>)>>,
+        recent: Mutex<Vec<(Vec<u8>, Option<Searcher>)>>,
     },
 }
 
 #[derive(Debug)]
 struct Compiled {
-    regex: Regex,
+    searcher: Searcher,
     necessary: Necessary,
 }
 
@@ -41,8 +41,8 @@ const PROGRAM_BYTES_MAX: usize = 4 << 20;
 /// The same for an expression that is made while a request waits.
 const PROGRAM_BYTES_MAX_AT_USE: usize = 256 << 10;
 
-/// Memory for the states of an expression that were met in values, bytes.
-const CACHE_BYTES: usize = 128 << 10;
+/// Groups that are captured: `TX:0` to `TX:9`.
+const CAPTURES: usize = 10;
 
 /// How many expressions with macros are kept compiled.
 const RECENT_MAX: usize = 4;
@@ -79,12 +79,12 @@ impl Rx {
 
     pub(super) fn evaluate(&self, value: &[u8], expanded: &[u8], found: &mut Found) -> bool {
         match &self.pattern {
-            Pattern::Fixed(compiled) => self.search(&compiled.regex, value, found),
+            Pattern::Fixed(compiled) => self.search(&compiled.searcher, value, found),
             Pattern::Macros { recent, .. } => {
                 let mut recent = recent.lock().unwrap_or_else(PoisonError::into_inner);
-                let regex = at_use(&mut recent, expanded);
+                let searcher = at_use(&mut recent, expanded);
                 // As in ModSecurity: what is no regular expression matches nothing.
-                regex.is_some_and(|regex| self.search(regex, value, found))
+                searcher.is_some_and(|searcher| self.search(searcher, value, found))
             }
         }
     }
@@ -99,96 +99,86 @@ impl Rx {
     /// Memory of the compiled expression without its caches, bytes.
     pub(super) fn memory(&self) -> usize {
         match &self.pattern {
-            Pattern::Fixed(compiled) => compiled.regex.memory_usage(),
+            Pattern::Fixed(compiled) => compiled.searcher.memory(),
             Pattern::Macros { .. } => 0,
         }
     }
 
-    fn search(&self, regex: &Regex, value: &[u8], found: &mut Found) -> bool {
-        if !found.wanted {
-            return match found.explained {
-                false => regex.is_match(value),
-                true => match regex.find(value) {
-                    Some(hit) => {
-                        found.at(hit.range());
-                        true
-                    }
-                    None => false,
-                },
-            };
+    fn search(&self, searcher: &Searcher, value: &[u8], found: &mut Found) -> bool {
+        if !found.needs_place() {
+            return searcher.is_match(value);
         }
+        let groups = searcher.groups();
         let mut input = Input::new(value);
-        let mut matched = false;
         let mut number = 0;
-        while let Some(end) = capture(regex, &input, number, found) {
-            matched = true;
-            number += regex
-                .group_info()
-                .group_len(regex_automata::PatternID::ZERO);
-            if !self.global || Found::is_full_at(number) || end.next_start > value.len() {
-                break;
+        while let Some(next) = capture(searcher, &input, number, found) {
+            number += groups;
+            let last = !self.global || !found.wanted || Found::is_full_at(number);
+            if last || next > value.len() {
+                return true;
             }
-            input.set_start(end.next_start);
+            input.set_start(next);
         }
-        matched
+        number > 0
     }
 }
 
-/// Where the next search begins.
-struct Next {
-    next_start: usize,
-}
-
-/// Captures one match, its groups numbered from `number`.
-fn capture(regex: &Regex, input: &Input<'_>, number: usize, found: &mut Found) -> Option<Next> {
-    let groups = regex
-        .group_info()
-        .group_len(regex_automata::PatternID::ZERO);
+/// Captures one match, its groups numbered from `number`, and answers where the next search begins.
+fn capture(
+    searcher: &Searcher,
+    input: &Input<'_>,
+    number: usize,
+    found: &mut Found,
+) -> Option<usize> {
+    let groups = if found.wanted { searcher.groups() } else { 1 };
     let mut slots = std::mem::take(&mut found.slots);
     slots.clear();
-    slots.resize(groups.min(10) * 2, None);
-    let hit = regex.search_slots(input, &mut slots);
-    let mut next_start = 0;
-    if hit.is_some() {
-        for (group, pair) in slots.chunks_exact(2).enumerate() {
-            let [Some(start), Some(end)] = pair else {
-                continue;
-            };
-            let range = start.get()..end.get();
-            if group == 0 {
-                // A match of nothing is not found again.
-                next_start = range.end + usize::from(range.is_empty());
-                if number == 0 {
-                    found.at(range.clone());
-                }
+    slots.resize(groups.min(CAPTURES) * 2, None);
+    let mut next = searcher.find(input, &mut slots).then_some(0);
+    for (group, pair) in slots.chunks_exact(2).enumerate() {
+        let [Some(start), Some(end)] = pair else {
+            continue;
+        };
+        let range = start.get()..end.get();
+        if group == 0 {
+            // A match of nothing is not found again.
+            next = Some(range.end + usize::from(range.is_empty()));
+            if number == 0 {
+                found.at(range.clone());
             }
-            found.capture(number + group, range);
         }
+        found.capture(number + group, range);
     }
     found.slots = slots;
-    hit.map(|_| Next { next_start })
+    next
 }
 
 impl Compiled {
     fn new(pattern: &str) -> Result<Self, String> {
         let hir = parse(pattern)?;
         let necessary = literals::necessary(&hir);
-        let regex = compile(&hir, PROGRAM_BYTES_MAX)?;
-        Ok(Self { regex, necessary })
+        let searcher = Searcher::new(&hir, PROGRAM_BYTES_MAX)?;
+        Ok(Self {
+            searcher,
+            necessary,
+        })
     }
 }
 
 /// The expression that the expanded pattern is, compiled now or before.
-fn at_use<'a>(recent: &'a mut Vec<(Vec<u8>, Option<Regex>)>, pattern: &[u8]) -> Option<&'a Regex> {
+fn at_use<'a>(
+    recent: &'a mut Vec<(Vec<u8>, Option<Searcher>)>,
+    pattern: &[u8],
+) -> Option<&'a Searcher> {
     match recent.iter().position(|(known, _)| known == pattern) {
         Some(index) => recent.get_mut(..=index)?.rotate_right(1),
         None => {
-            let regex = std::str::from_utf8(pattern)
+            let searcher = std::str::from_utf8(pattern)
                 .ok()
                 .and_then(|pattern| parse(pattern).ok())
-                .and_then(|hir| compile(&hir, PROGRAM_BYTES_MAX_AT_USE).ok());
+                .and_then(|hir| Searcher::temporary(&hir, PROGRAM_BYTES_MAX_AT_USE).ok());
             recent.truncate(RECENT_MAX - 1);
-            recent.insert(0, (pattern.to_vec(), regex));
+            recent.insert(0, (pattern.to_vec(), searcher));
         }
     }
     recent.first()?.1.as_ref()
@@ -199,7 +189,7 @@ fn at_use<'a>(recent: &'a mut Vec<(Vec<u8>, Option<Regex>)>, pattern: &[u8]) -> 
 /// # Errors
 /// What is wrong with it.
 pub fn regex(pattern: &str) -> Result<Regex, String> {
-    compile(&parse(pattern)?, PROGRAM_BYTES_MAX)
+    search::compile(&parse(pattern)?, PROGRAM_BYTES_MAX)
 }
 
 /// Reads a pattern as ModSecurity does.
@@ -220,28 +210,4 @@ fn reason(error: &regex_syntax::Error) -> String {
     let text = error.to_string();
     let last = text.lines().last().unwrap_or_default();
     last.strip_prefix("error: ").unwrap_or(last).to_owned()
-}
-
-pub(super) fn compile(hir: &Hir, program_bytes_max: usize) -> Result<Regex, String> {
-    let config = Config::new()
-        .utf8_empty(false)
-        .nfa_size_limit(Some(program_bytes_max))
-        .hybrid_cache_capacity(CACHE_BYTES)
-        .which_captures(WhichCaptures::All)
-        // Without it groups are found by simulation, in linear time, too, but without a quarter of a megabyte for marks.
-        .backtrack(false);
-    Regex::builder()
-        .configure(config)
-        .build_from_hir(hir)
-        .map_err(|error| too_big(&error, program_bytes_max))
-}
-
-fn too_big(error: &BuildError, program_bytes_max: usize) -> String {
-    match error.size_limit() {
-        Some(_) => format!(
-            "the regular expression needs more than {program_bytes_max} bytes compiled; make the numbers in its \
-             repetitions {{n,m}} smaller"
-        ),
-        None => format!("the regular expression cannot be compiled: {error}"),
-    }
 }
