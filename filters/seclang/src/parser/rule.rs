@@ -123,12 +123,12 @@ pub(super) fn default_action(parser: &mut Parser<'_>, call: &Call<'_>) {
     };
     let items = parser.items(call, word);
     for placed in &items {
-        let unsuited = placed.item.describes()
+        let described = placed.item.describes() && !matches!(placed.item, Item::Tag(_));
+        let unsuited = described
             || matches!(
                 placed.item,
                 Item::Id(_)
                     | Item::Chain
-                    | Item::Block
                     | Item::NoTransformations
                     | Item::Skip(_)
                     | Item::SkipAfter(_)
@@ -138,7 +138,8 @@ pub(super) fn default_action(parser: &mut Parser<'_>, call: &Call<'_>) {
             parser.error(call, placed.at, message);
         }
     }
-    if !items.iter().any(|placed| placed.item.disrupts()) {
+    let decides = |placed: &Placed| matches!(placed.item, Item::Disruptive(_));
+    if !items.iter().any(decides) {
         let message = "the default verdict is missing: pass, deny, drop, redirect or allow";
         parser.error(call, word.at, message.to_owned());
     }

@@ -72,7 +72,16 @@ pub(super) fn audit_log_parts(parser: &mut Parser<'_>, call: &Call<'_>) {
 }
 
 pub(super) fn audit_log_relevant_status(parser: &mut Parser<'_>, call: &Call<'_>) {
-    one(parser, call, owned, |to, value| {
+    // The expression of ModSecurity's own configuration, and the same without what takes more than linear time.
+    const RECOMMENDED: [(&str, &str); 2] = [
+        ("^(?:5|4(?!04))", "^(?:5|4(?:0[^4]|[^0]))"),
+        ("^(?:5|4(?!0[34]))", "^(?:5|4(?:0[^34]|[^0]))"),
+    ];
+    let read = |value: &str| {
+        let same = RECOMMENDED.iter().find(|(written, _)| *written == value);
+        owned(same.map_or(value, |(_, same)| same))
+    };
+    one(parser, call, read, |to, value| {
         to.audit_log_relevant_status = Some(value);
     });
 }

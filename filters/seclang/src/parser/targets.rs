@@ -72,9 +72,9 @@ fn next(text: &str) -> Found<'_> {
         .position(|byte| !matches!(byte, b'!' | b'&' | b' ' | b'\t'))
         .unwrap_or(text.len());
     let (marks, rest) = text.split_at_checked(name_start).unwrap_or((text, ""));
-    let name_length = rest.find([':', '|']).unwrap_or(rest.len());
+    let name_length = rest.find([':', '.', '|']).unwrap_or(rest.len());
     let (name, after) = rest.split_at_checked(name_length).unwrap_or((rest, ""));
-    let (key, key_at, after) = match after.strip_prefix(':') {
+    let (key, key_at, after) = match after.strip_prefix([':', '.']) {
         Some(key) => {
             let (length, written) = key_of(name, key);
             let end = key.get(length..).unwrap_or_default();

@@ -64,6 +64,16 @@ fn default_actions_of_a_phase() {
 }
 
 #[test]
+fn a_default_tag_is_for_all_rules() {
+    let rule = only(
+        "SecDefaultAction \"phase:1,block,deny,tag:'Host: %{request_headers.host}'\"\n\
+         SecAction id:1,phase:1,tag:a",
+    );
+    let tags: Vec<_> = rule.metadata.tags.iter().map(Text::to_string).collect();
+    assert_eq!(tags, ["Host: %{REQUEST_HEADERS.host}", "a"]);
+}
+
+#[test]
 fn what_is_wrong_with_default_actions() {
     let cases = [
         ("pass", "1:19: error: the phase is missing: phase:NUMBER"),
@@ -73,7 +83,7 @@ fn what_is_wrong_with_default_actions() {
         ),
         (
             "phase:1,block",
-            "1:27: error: block cannot be a default action",
+            "1:19: error: the default verdict is missing: pass, deny, drop, redirect or allow",
         ),
         (
             "phase:1,pass,id:1",

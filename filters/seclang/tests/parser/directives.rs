@@ -59,6 +59,9 @@ fn every_setting() {
         ("SecAuditLogRelevantStatus \"^5\"", |s| {
             s.audit_log_relevant_status = Some("^5".to_owned());
         }),
+        (r#"SecAuditLogRelevantStatus "^(?:5|4(?!04))""#, |s| {
+            s.audit_log_relevant_status = Some("^(?:5|4(?:0[^4]|[^0]))".to_owned());
+        }),
         ("SecAuditLogParts abz", |s| {
             s.audit_log_parts = "ABZ".to_owned()
         }),

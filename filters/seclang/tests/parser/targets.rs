@@ -55,6 +55,7 @@ fn every_form_of_a_target() {
         (r#"ARGS:/a\"b/"#, &[r#"ARGS regex a"b"#]),
         ("ARGS:json.0.x", &["ARGS name json.0.x"]),
         ("ARGS:a:b", &["ARGS name a:b"]),
+        ("TX.a.b|ARGS./c/", &["TX name a.b", "ARGS regex c"]),
         (" ARGS | ARGS_NAMES:x ", &["ARGS", "ARGS_NAMES name x"]),
         ("STATUS", &["RESPONSE_STATUS"]),
         (
