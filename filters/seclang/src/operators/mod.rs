@@ -253,15 +253,11 @@ impl Operator {
             Self::Rx(rx) => rx.necessary(),
             Self::Identity(identity) => identity.necessary(),
             Self::RestPath(path) => path.necessary(),
+            Self::DetectSqli => injection::sqli_necessary(),
+            Self::DetectXss => injection::xss_necessary(),
             Self::ByteRange(allowed) => Necessary {
                 min_length: 1,
                 bytes: vec![allowed.complement()],
-                ..Necessary::default()
-            },
-            // A tag, a comment or a document type begins with the one; an attribute has the other before its value.
-            Self::DetectXss => Necessary {
-                min_length: 1,
-                bytes: vec![ByteSet::listed(b"<=")],
                 ..Necessary::default()
             },
             Self::UrlEncoding => Necessary {

@@ -14,8 +14,8 @@ use regex_automata::util::primitives::NonMaxUsize;
 use regex_automata::{Input, PatternID};
 use regex_syntax::hir::{Hir, HirKind};
 
-/// Memory for what all expressions of a thread remember, bytes. The Core Rule Set on ordinary requests needs a quarter.
-const MEMORY_BYTES_MAX: usize = 6 << 20;
+/// Memory for what all expressions of a thread remember, bytes. All of the Core Rule Set on short values need about 5 MiB.
+const MEMORY_BYTES_MAX: usize = 4 << 20;
 
 /// What one expression may remember, bytes: so much, and so much for each of its states, without which it could not hold
 /// the few states at once that it needs to be fast.
