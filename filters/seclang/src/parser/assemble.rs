@@ -84,7 +84,7 @@ impl Parser<'_> {
         self.defaults
             .get(usize::from(phase.number() - 1))
             .and_then(Option::as_ref)
-            .map_or(&[], |(items, _)| items)
+            .map_or(&[], |defaults| &defaults.items)
     }
 
     fn update_actions(

@@ -20,8 +20,9 @@
 //!   ModSecurity v2: only earlier ones.) Tags and messages are compared as a whole, as in v3 and Coraza.
 //! - `SecRuleUpdateActionById` sees the actions as if they stood at the end of the rule's own list: the last verdict,
 //!   message or status counts, tags, variables and transformations are added. It cannot change `id`, `phase` and `chain`.
-//! - `SecDefaultAction` holds for all rules of its phase, earlier and later ones, and may stand once for each phase, as in
-//!   v3. A rule that names no verdict takes the default one, as the reference manual says and v2 and Coraza do.
+//! - `SecDefaultAction` holds for all rules of its phase, earlier and later ones, as in v3. It may stand once for each phase in
+//!   each source; that of a later source replaces it. A rule that names no verdict takes the default one, as the reference
+//!   manual says and v2 and Coraza do.
 //! - A rule without `phase` runs in phase 2, as the manual says; in v3 in phase 1.
 //! - `nolog` is also `noauditlog`, and `log` also `auditlog`, as in v2 and Coraza.
 //! - Only the first rule of a chain has an id, a phase, a verdict and what describes it: a verdict in another one is an
@@ -82,8 +83,7 @@ pub struct Parser<'a> {
     drafts: Vec<assemble::Draft>,
     /// Where each id was given.
     ids: HashMap<u64, Position>,
-    /// Default actions of each phase, with the place of the directive.
-    defaults: [Option<(Vec<Placed>, Position)>; 5],
+    defaults: [Option<Defaults>; 5],
     updates: Vec<updates::Update>,
     /// Records by name, one a line.
     datasets: HashMap<String, String>,
@@ -91,10 +91,19 @@ pub struct Parser<'a> {
     chain_open: bool,
     mime_types_named: bool,
     problems: Vec<Problem>,
+    /// How many sources there were, not counting what they include.
+    sources: usize,
     /// The files being read, each included by the one before.
     open: Vec<Arc<str>>,
     files_read: usize,
     bytes_read: usize,
+}
+
+/// What `SecDefaultAction` said of a phase.
+struct Defaults {
+    items: Vec<Placed>,
+    position: Position,
+    source: usize,
 }
 
 /// A directive being carried out.
@@ -126,6 +135,7 @@ impl<'a> Parser<'a> {
             chain_open: false,
             mime_types_named: false,
             problems: Vec::new(),
+            sources: 0,
             open: Vec::new(),
             files_read: 0,
             bytes_read: 0,
@@ -162,6 +172,7 @@ impl<'a> Parser<'a> {
     }
 
     fn source(&mut self, file: Arc<str>, bytes: &[u8]) {
+        self.sources += usize::from(self.open.is_empty());
         self.open.push(Arc::clone(&file));
         for line in Lines::new(bytes) {
             self.directive(&file, &line);

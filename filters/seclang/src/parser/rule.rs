@@ -3,7 +3,7 @@
 use super::actions::{self, Complaint, Item, Placed};
 use super::assemble::{Draft, DraftRule};
 use super::lexer::Word;
-use super::{Call, Parser, operator, targets};
+use super::{Call, Defaults, Parser, operator, targets};
 use crate::rules::{Phase, Target};
 use crate::source::Severity;
 
@@ -147,16 +147,23 @@ pub(super) fn default_action(parser: &mut Parser<'_>, call: &Call<'_>) {
         let message = "the phase is missing: phase:NUMBER";
         return parser.error(call, word.at, message.to_owned());
     };
+    let source = parser.sources;
     let Some(slot) = parser.defaults.get_mut(usize::from(phase.number() - 1)) else {
         return;
     };
-    match slot {
-        Some((_, position)) => {
-            let message = format!("phase {} has its default at {position}", phase.number());
-            parser.error(call, 0, message);
-        }
-        None => *slot = Some((items, call.position(0))),
+    if let Some(first) = slot.as_ref().filter(|first| first.source == source) {
+        let message = format!(
+            "phase {} has its default at {}",
+            phase.number(),
+            first.position
+        );
+        return parser.error(call, 0, message);
     }
+    *slot = Some(Defaults {
+        items,
+        position: call.position(0),
+        source,
+    });
 }
 
 /// The phase that a list names; the last one counts.

@@ -2,6 +2,7 @@
 
 use super::{listed, only, parsed, problems, problems_of, rules};
 use portcullis_seclang::parser::Parser;
+use portcullis_seclang::rules::Disruptive;
 use portcullis_seclang::source::MemoryFiles;
 
 #[test]
@@ -134,5 +135,26 @@ fn the_list_of_problems_ends() {
     assert_eq!(
         told.lines().last(),
         Some("t:1000:1: error: more problems are not listed")
+    );
+}
+
+#[test]
+fn defaults_of_a_later_source_replace_those_of_an_earlier_one() {
+    let files = super::files(&[("setup", "SecDefaultAction phase:1,deny")]);
+    let mut parser = Parser::new(&files);
+    parser.text(
+        "base",
+        "SecDefaultAction phase:1,pass\nSecAction id:1,phase:1",
+    );
+    parser.text("rules", "Include setup");
+    let parsed = parser.finish().unwrap();
+    assert_eq!(rules(&parsed)[0].disruptive, Disruptive::Deny);
+
+    let mut parser = Parser::new(&files);
+    parser.text("rules", "SecDefaultAction phase:1,pass\nInclude setup");
+    let told = listed(&parser.finish().unwrap_err());
+    assert_eq!(
+        told,
+        "setup:1:1: error: phase 1 has its default at rules:1:1\n"
     );
 }
