@@ -145,12 +145,18 @@ impl<'a> Lines<'a> {
     }
 }
 
+fn begins(text: &str, word: &str) -> bool {
+    text.get(..word.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(word))
+}
+
 fn begins_directive(text: &str) -> bool {
-    let begins = |word: &str| {
-        text.get(..word.len())
-            .is_some_and(|start| start.eq_ignore_ascii_case(word))
-    };
-    text.starts_with('#') || begins("sec") || begins("include")
+    text.starts_with('#') || begins(text, "sec") || begins(text, "include")
+}
+
+/// Whether the only backtick ends the line.
+fn opens_records(text: &str) -> bool {
+    text.find('`').is_some_and(|at| at + 1 == text.len())
 }
 
 impl Iterator for Lines<'_> {
@@ -178,7 +184,7 @@ impl Iterator for Lines<'_> {
                 Some(before) => line.push(&next, before),
                 None => {
                     line.push(&next, &next.text);
-                    if next.text.ends_with('`') && line.text.matches('`').count() == 1 {
+                    if begins(&line.text, "secdataset") && opens_records(&line.text) {
                         self.records(&mut line);
                     }
                     return Some(line);

@@ -258,9 +258,24 @@ impl<'a> Parser<'a> {
         self.problems.push(Problem {
             position,
             severity,
-            message,
+            message: one_line(message),
         });
     }
+}
+
+/// Names from files may have line breaks in them; the list of problems has one line for each.
+fn one_line(message: String) -> String {
+    if !message.contains(char::is_control) {
+        return message;
+    }
+    let mut line = String::with_capacity(message.len() + 8);
+    for character in message.chars() {
+        match character.is_control() {
+            true => line.extend(character.escape_default()),
+            false => line.push(character),
+        }
+    }
+    line
 }
 
 fn beginning(file: &str) -> Position {

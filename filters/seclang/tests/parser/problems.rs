@@ -128,6 +128,15 @@ none:1:1: error: there is no file none
 }
 
 #[test]
+fn a_problem_is_one_line() {
+    let told = problems("SecDataset\ta `\nb\n`\nInclude a\u{1b}[31m\nSecRule ARGS a `\nid:1`");
+    let expected = "t:4:9: error: there is no file a\\u{1b}[31m\n\
+                    t:5:16: error: this ` is never closed\n\
+                    t:6:1: error: unknown directive \"id:1`\"\n";
+    assert_eq!(told, expected);
+}
+
+#[test]
 fn the_list_of_problems_ends() {
     let text = "SecTmpDir x\n".repeat(3_000);
     let told = problems(&text);
