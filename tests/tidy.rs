@@ -31,7 +31,12 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("abi/fuzz", &["portcullis-abi"]),
     (
         "proxy",
-        &["portcullis-abi", "portcullis-bundle", "portcullis-config"],
+        &[
+            "portcullis-abi",
+            "portcullis-bundle",
+            "portcullis-config",
+            "portcullis-seclang",
+        ],
     ),
     ("filters/settings", &[]),
     ("filters/auth", &["portcullis-filter-settings"]),

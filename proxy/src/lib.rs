@@ -20,6 +20,7 @@ pub mod pool;
 pub mod reload;
 pub mod rescue;
 pub mod route;
+pub mod rules;
 pub mod server;
 pub mod tcp;
 pub mod upstream;

@@ -31,6 +31,7 @@ mod reload;
 mod replies;
 mod restarts;
 mod routes;
+mod rules;
 mod sdk_bodies;
 mod sdk_callouts;
 mod sdk_endings;

@@ -157,6 +157,22 @@ pub fn js_module() -> Option<PathBuf> {
     None
 }
 
+/// The folder of a Go module (`path@version`), fetched where it is not there; `None`, and a skipped test, where it cannot
+/// be had.
+pub fn go_module(module: &str) -> Option<PathBuf> {
+    let output = Command::new("go")
+        .args(["mod", "download", "-json", module])
+        .output();
+    let found = output.ok().and_then(|output| {
+        let told: serde_json::Value = serde_json::from_slice(&output.stdout).ok()?;
+        Some(PathBuf::from(told["Dir"].as_str()?))
+    });
+    if found.is_none() {
+        missing(&format!("the Go module {module} cannot be had"));
+    }
+    found
+}
+
 /// Says why a test is skipped. Where everything must be there (`PORTCULLIS_REQUIRE_ALL=1`, as in CI), that is a failure.
 ///
 /// # Panics

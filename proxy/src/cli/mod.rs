@@ -11,6 +11,7 @@ mod demo;
 mod inspect;
 pub mod logging;
 mod ready;
+mod rules;
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -59,6 +60,8 @@ enum Command {
     Demo(Demo),
     #[command(subcommand)]
     Filter(Filter),
+    #[command(subcommand)]
+    Rules(Rules),
 }
 
 /// Serve what a configuration file says
@@ -119,6 +122,55 @@ struct Inspect {
     json: bool,
 }
 
+/// Install, list and check rule sets of the filter `waf`
+#[derive(Subcommand)]
+enum Rules {
+    Install(InstallRules),
+    List(ListRules),
+    Check(CheckRules),
+}
+
+/// Install a rule set: crs@4.25.0
+///
+/// Takes exactly what its authors published, by its digest. Installs to $PORTCULLIS_RULES, else to
+/// /var/lib/portcullis/rules as root and ~/.local/share/portcullis/rules otherwise.
+#[derive(Args)]
+struct InstallRules {
+    /// Its name and version
+    #[arg(value_name = "NAME@VERSION")]
+    name: String,
+
+    /// A folder, a .tar.gz archive or its URL, in place of where its authors publish it
+    #[arg(long, value_name = "DIR|FILE|URL")]
+    from: Option<String>,
+
+    /// Install to this folder
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+}
+
+/// List the rule sets that are known, and where they are installed
+#[derive(Args)]
+struct ListRules {
+    /// Look into this folder
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+}
+
+/// Report everything that is wrong with files of rules
+///
+/// Parses and compiles them, and reports errors and warnings with their places.
+#[derive(Args)]
+struct CheckRules {
+    /// Files of rules, read in this order
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+
+    /// Read this installed rule set first: crs@4.25.0
+    #[arg(long, value_name = "NAME@VERSION")]
+    with: Option<String>,
+}
+
 #[derive(Args)]
 struct ConfigFile {
     /// The configuration file
@@ -136,6 +188,15 @@ pub fn main() -> ExitCode {
         Command::Schema => schema(),
         Command::Demo(Demo { port }) => demo::run(port),
         Command::Filter(Filter::Inspect(Inspect { file, json })) => inspect::run(&file, json),
+        Command::Rules(Rules::Install(InstallRules {
+            name,
+            from,
+            data_dir,
+        })) => rules::install(&name, from.as_deref(), data_dir),
+        Command::Rules(Rules::List(ListRules { data_dir })) => rules::list(data_dir),
+        Command::Rules(Rules::Check(CheckRules { files, with })) => {
+            rules::check(&files, with.as_deref())
+        }
     }
 }
 
