@@ -342,12 +342,10 @@ impl Reader<'_> {
             .count();
         let (flags, rest) = self.rest.split_at(length);
         let Some(end @ (b':' | b')')) = rest.first().copied() else {
-            let kind = String::from_utf8_lossy(
-                self.rest.get(..2.min(self.rest.len())).unwrap_or_default(),
-            );
+            let kind = self.rest.get(..2).unwrap_or(self.rest).escape_ascii();
             return Err(format!(
-                "(?{kind}...) is not supported: no engine matches it in linear time, or it is no \
-                                syntax of regular expressions"
+                "(?{kind}...) is not supported: no engine matches it in linear time, or it is no syntax of regular \
+                 expressions"
             ));
         };
         self.rest = rest.get(1..).unwrap_or_default();

@@ -26,7 +26,7 @@ pub(super) fn new(source: &Source<'_>) -> Result<Operator, String> {
     let mut rest = source.argument;
     while let Some((before, after)) = rest.split_once('{') {
         let Some((name, after)) = after.split_once('}') else {
-            return Err(format!("{{{after} is not closed"));
+            return Err(format!("the brace before {after:?} is not closed"));
         };
         if name.is_empty() || names.len() == NAMES_MAX {
             return Err(format!(

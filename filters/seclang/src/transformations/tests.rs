@@ -155,3 +155,21 @@ fn encoders_and_decoders_are_inverse() {
         }
     }
 }
+
+#[test]
+fn transformations_agree_with_their_definitions() {
+    for each in definitions::ALL {
+        each(&mut |name, pieces, definition| {
+            let transformation = Transformation::parse(name).expect("a transformation");
+            for text in texts(pieces, 8_000) {
+                let (output, expected) = (applied(transformation, &text), definition(&text));
+                assert_eq!(
+                    output.escape_ascii().to_string(),
+                    expected.escape_ascii().to_string(),
+                    "{name} of \"{}\"",
+                    text.escape_ascii()
+                );
+            }
+        });
+    }
+}

@@ -10,7 +10,9 @@
     reason = "a test may fail loudly"
 )]
 
+mod operators;
 mod parser;
+mod transformations;
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -26,6 +28,20 @@ const INPUT_MAX: usize = 4096;
 #[test]
 fn rules() {
     target("parser", parser::WORDS, parser::run);
+}
+
+#[test]
+fn values_transformed() {
+    target(
+        "transformations",
+        transformations::WORDS,
+        transformations::run,
+    );
+}
+
+#[test]
+fn values_matched() {
+    target("operators", operators::WORDS, operators::run);
 }
 
 /// Replays the corpus of a target and changes it; `words` are what the input's language is made of.

@@ -1,26 +1,41 @@
-//! Slow definitions, written as they would be explained, and the transformations against them on many texts.
+//! Slow definitions of the transformations, written as they would be explained.
 
+#[path = "definitions/texts.rs"]
 mod texts;
 
-use super::*;
+/// Gets the name of a transformation, what values for it are made of, and its definition.
+pub(super) type Agree<'a> = &'a mut dyn FnMut(&str, &[&[u8]], fn(&[u8]) -> Vec<u8>);
 
-fn agree(name: &str, pieces: &[&[u8]], definition: fn(&[u8]) -> Vec<u8>) {
-    let transformation = Transformation::parse(name).expect("a transformation");
-    for text in texts(pieces, 8_000) {
-        let (output, expected) = (applied(transformation, &text), definition(&text));
-        assert_eq!(
-            output.escape_ascii().to_string(),
-            expected.escape_ascii().to_string(),
-            "{name} of \"{}\"",
-            text.escape_ascii()
-        );
-    }
-}
+/// All definitions. They are of ASCII, but for `utf8toUnicode`, which is of UTF-8.
+pub(super) const ALL: &[fn(Agree<'_>)] = &[
+    url_decode_uni_is_defined,
+    url_decode_is_defined,
+    html_entity_decode_is_defined,
+    js_decode_is_defined,
+    escape_seq_decode_is_defined,
+    css_decode_is_defined,
+    encodings_are_defined,
+    utf8_to_unicode_is_defined_for_what_is_utf8,
+    texts::normalize_path_is_defined,
+    texts::cmd_line_is_defined,
+    texts::white_space_is_defined,
+    texts::comments_are_defined,
+];
 
 fn number(digits: &[u8], radix: u32) -> Option<u32> {
     u32::from_str_radix(std::str::from_utf8(digits).ok()?, radix)
         .ok()
         .filter(|_| !digits.starts_with(b"+"))
+}
+
+/// The lower byte of a number of any length, which stays at the biggest number of 64 bits.
+fn entity(digits: &[u8], radix: u32) -> Option<u8> {
+    let digits = std::str::from_utf8(digits)
+        .ok()
+        .filter(|digits| !digits.is_empty())?;
+    let number = u128::from_str_radix(digits, radix)
+        .map_or(u64::MAX, |number| u64::try_from(number).unwrap_or(u64::MAX));
+    Some((number % 256) as u8)
 }
 
 fn hex(text: &[u8], at: usize, length: usize) -> Option<u32> {
@@ -49,8 +64,7 @@ fn stepwise(text: &[u8], step: impl Fn(&[u8], usize) -> (Vec<u8>, usize)) -> Vec
     out
 }
 
-#[test]
-fn url_decode_uni_is_defined() {
+pub(super) fn url_decode_uni_is_defined(agree: Agree<'_>) {
     let pieces: &[&[u8]] = &[
         b"%", b"u", b"U", b"f", b"1", b"+", b"a", b"G", b"%41", b"%uff1c", b"\xff",
     ];
@@ -67,8 +81,7 @@ fn url_decode_uni_is_defined() {
     });
 }
 
-#[test]
-fn url_decode_is_defined() {
+pub(super) fn url_decode_is_defined(agree: Agree<'_>) {
     let pieces: &[&[u8]] = &[b"%", b"u", b"f", b"1", b"+", b"a", b"G", b"%41", b"\xff"];
     agree("urlDecode", pieces, |text| {
         stepwise(text, |text, at| match text[at] {
@@ -79,8 +92,7 @@ fn url_decode_is_defined() {
     });
 }
 
-#[test]
-fn html_entity_decode_is_defined() {
+pub(super) fn html_entity_decode_is_defined(agree: Agree<'_>) {
     let pieces: &[&[u8]] = &[
         b"&", b"#", b"x", b"3", b"c", b"lt", b"gT", b"quot", b"amp", b"nbsp", b";", b"&#", b" ",
         b"00",
@@ -101,13 +113,13 @@ fn html_entity_decode_is_defined() {
                 text.get(at + 1) == Some(&b'#') && matches!(text.get(at + 2), Some(b'x' | b'X'));
             if hexadecimal {
                 let length = run(at + 3, u8::is_ascii_hexdigit);
-                if let Some(number) = hex(text, at + 3, length) {
-                    return (vec![low(number)], ended(3 + length));
+                if let Some(byte) = entity(&text[at + 3..][..length], 16) {
+                    return (vec![byte], ended(3 + length));
                 }
             } else if text.get(at + 1) == Some(&b'#') {
                 let length = run(at + 2, u8::is_ascii_digit);
-                if let Some(number) = number(&text[(at + 2).min(text.len())..][..length], 10) {
-                    return (vec![low(number)], ended(2 + length));
+                if let Some(byte) = entity(&text[(at + 2).min(text.len())..][..length], 10) {
+                    return (vec![byte], ended(2 + length));
                 }
             } else {
                 let length = run(at + 1, u8::is_ascii_alphanumeric);
@@ -129,8 +141,7 @@ fn html_entity_decode_is_defined() {
     });
 }
 
-#[test]
-fn js_decode_is_defined() {
+pub(super) fn js_decode_is_defined(agree: Agree<'_>) {
     let pieces: &[&[u8]] = &[
         b"\\", b"u", b"x", b"0", b"1", b"7", b"f", b"ff", b"{", b"}", b"n", b"g", b"\\u00", b"\\4",
     ];
@@ -172,8 +183,7 @@ fn js_decode_is_defined() {
     });
 }
 
-#[test]
-fn escape_seq_decode_is_defined() {
+pub(super) fn escape_seq_decode_is_defined(agree: Agree<'_>) {
     let pieces: &[&[u8]] = &[
         b"\\", b"x", b"X", b"0", b"1", b"7", b"f", b"8", b"n", b"g", b"\\4", b"\"",
     ];
@@ -200,8 +210,7 @@ fn escape_seq_decode_is_defined() {
     });
 }
 
-#[test]
-fn css_decode_is_defined() {
+pub(super) fn css_decode_is_defined(agree: Agree<'_>) {
     let pieces: &[&[u8]] = &[
         b"\\", b"0", b"1", b"ff", b"3c", b"F", b" ", b"\n", b"g", b"\t", b"\\0",
     ];
@@ -226,8 +235,7 @@ fn css_decode_is_defined() {
     });
 }
 
-#[test]
-fn encodings_are_defined() {
+pub(super) fn encodings_are_defined(agree: Agree<'_>) {
     let pieces: &[&[u8]] = &[
         b"A", b"z", b"0", b"x", b"X", b"4", b"1f", b"+", b"/", b"=", b"\n", b"!", b"-", b"Zz9",
     ];
@@ -254,7 +262,7 @@ fn encodings_are_defined() {
         )
     });
     agree("base64Decode", pieces, |text| {
-        let kept = text.iter().copied().filter(|byte| *byte != b'\n');
+        let kept = text.iter().copied().filter(|byte| !b"\r\n".contains(byte));
         bits(kept.take_while(|byte| byte.is_ascii_alphanumeric() || b"+/".contains(byte)))
     });
     agree("sqlHexDecode", pieces, |text| {
@@ -304,8 +312,7 @@ fn encodings_are_defined() {
     );
 }
 
-#[test]
-fn utf8_to_unicode_is_defined_for_what_is_utf8() {
+pub(super) fn utf8_to_unicode_is_defined_for_what_is_utf8(agree: Agree<'_>) {
     let pieces: &[&[u8]] = &[
         b"a",
         "é".as_bytes(),

@@ -2,8 +2,7 @@
 
 use super::*;
 
-#[test]
-fn normalize_path_is_defined() {
+pub(super) fn normalize_path_is_defined(agree: Agree<'_>) {
     let pieces: &[&[u8]] = &[b"/", b"..", b".", b"a", b"b", b"/../", b"//", b"\\"];
     fn definition(text: &[u8]) -> Vec<u8> {
         let text = String::from_utf8_lossy(text).into_owned();
@@ -37,8 +36,7 @@ fn normalize_path_is_defined() {
     });
 }
 
-#[test]
-fn cmd_line_is_defined() {
+pub(super) fn cmd_line_is_defined(agree: Agree<'_>) {
     let pieces: &[&[u8]] = &[
         b"a", b"B", b" ", b",", b";", b"\t", b"\r\n", b"/", b"(", b"\"", b"'", b"\\", b"^",
     ];
@@ -59,8 +57,7 @@ fn cmd_line_is_defined() {
     });
 }
 
-#[test]
-fn white_space_is_defined() {
+pub(super) fn white_space_is_defined(agree: Agree<'_>) {
     let pieces: &[&[u8]] = &[
         b" ", b"\t", b"\n", b"\x0b", b"\x0c", b"\r", b"a", b"\0", b"bc",
     ];
@@ -93,8 +90,7 @@ fn white_space_is_defined() {
     });
 }
 
-#[test]
-fn comments_are_defined() {
+pub(super) fn comments_are_defined(agree: Agree<'_>) {
     let pieces: &[&[u8]] = &[
         b"/*", b"*/", b"/", b"*", b"<!--", b"-->", b"-", b"#", b"a", b"<", b"!", b">", b"b",
     ];
