@@ -37,6 +37,8 @@ pub struct Callbacks {
     pub grpc: bool,
     /// Any of the callbacks for TCP connections.
     pub tcp: bool,
+    /// `portcullis_reseed`: the module knows that VMs of it may begin from a snapshot.
+    pub reseed: bool,
 }
 
 impl Callbacks {
@@ -67,6 +69,7 @@ impl Callbacks {
             ]
             .into_iter()
             .any(has),
+            reseed: has("portcullis_reseed"),
         }
     }
 }

@@ -120,13 +120,23 @@ impl Pool {
             faults: Mutex::default(),
         });
         for place in &pool.places {
-            let vm = Vm::start(&pool.plugin, &pool.host, place.worker)
-                .and_then(|vm| pool.take_snapshot(vm))
+            let vm = pool
+                .first_vm(place.worker)
                 .inspect_err(|fault| pool.metrics.fault(label(fault.kind)))?;
             pool.metrics.vm_started();
             place.vm.store(Some(vm));
         }
         Ok(pool)
+    }
+
+    /// A worker's VM, at the start of the pool. Only one works through a long configuration where the module says that
+    /// it draws its seeds anew: the others begin as that one was, and share the pages that none of them writes.
+    fn first_vm(&self, worker: usize) -> Result<Arc<Vm>, Fault> {
+        if self.plugin.module.callbacks().reseed && self.snapshot.get().is_some() {
+            return Vm::begin(self.beginning(), &self.host, worker, Role::Service);
+        }
+        let vm = Vm::start(&self.plugin, &self.host, worker)?;
+        self.take_snapshot(vm)
     }
 
     /// Keeps what the first VM is after its start.

@@ -414,3 +414,35 @@ async fn an_answer_finds_its_connection(guest: Guest) {
     assert_eq!(judge.heads(), 4);
     proxy.until_log("verdict=200").await;
 }
+
+/// Counts how often it is configured.
+const COUNTED: &str = r#"
+    (import "env" "proxy_define_metric" (func $define (param i32 i32 i32 i32) (result i32)))
+    (import "env" "proxy_increment_metric" (func $increment (param i32 i64) (result i32)))
+    (memory (export "memory") 1)
+    (data (i32.const 0) "configured")
+    (func (export "proxy_abi_version_0_2_1"))
+    (func (export "proxy_on_memory_allocate") (param i32) (result i32) (i32.const 1024))
+    (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32) (i32.const 0))
+    (func (export "proxy_on_configure") (param i32 i32) (result i32)
+        (drop (call $define (i32.const 0) (i32.const 0) (i32.const 10) (i32.const 16)))
+        (drop (call $increment (i32.load (i32.const 16)) (i64.const 1)))
+        (i32.const 1))"#;
+
+#[tokio::test]
+async fn workers_begin_from_the_first_ones_snapshot_where_the_module_knows_of_snapshots() {
+    let reseeding = format!(r#"{COUNTED} (func (export "portcullis_reseed"))"#);
+    for (module, starts) in [(COUNTED, 2.0), (reseeding.as_str(), 1.0)] {
+        let origin = Origin::echo().await;
+        let proxy = start(&origin, Filter::wat(module)).await;
+        for _ in 0..8 {
+            assert_eq!(proxy.client().await.get("/").await.status, 200);
+        }
+        let counted = |metrics: &portcullis_tests::metrics::Metrics| {
+            metrics.sum("portcullis_guest_configured_total", &[]) == starts
+        };
+        proxy.until_metrics("starts", counted).await;
+        let metrics = proxy.metrics().await;
+        assert_eq!(metrics.sum("portcullis_vms", &[]), 2.0);
+    }
+}

@@ -18,8 +18,9 @@ pub struct Prefilter {
     owners: Vec<Box<[u32]>>,
     /// What else an operator requires; by operator.
     conditions: Vec<Condition>,
-    /// Operators with conditions but without literals, in order.
-    unlisted: Vec<u32>,
+    /// Operators with conditions but without literals, in order, each with the first set of bytes it requires: this list
+    /// is walked for every text.
+    unlisted: Vec<(ByteSet, u32)>,
     /// The bits of operators that could match anything.
     always: Vec<u64>,
 }
@@ -56,7 +57,9 @@ impl Prefilter {
                     *word |= 1 << (number % 64);
                 }
             } else if necessary.literals.is_none() {
-                prefilter.unlisted.push(number);
+                let first = necessary.bytes.first();
+                let first = first.copied().unwrap_or(ByteSet::ALL);
+                prefilter.unlisted.push((first, number));
             }
             for literal in necessary.literals.into_iter().flatten() {
                 literals.entry(literal).or_default().push(number);
@@ -91,8 +94,11 @@ impl Prefilter {
         for (word, always) in out.iter_mut().zip(&self.always) {
             *word |= always;
         }
-        for number in &self.unlisted {
-            self.note(*number, text.len(), bytes, out);
+        for (first, number) in &self.unlisted {
+            // No byte at all is in no set; the length decides then.
+            if first.intersects(&bytes) || text.is_empty() {
+                self.note(*number, text.len(), bytes, out);
+            }
         }
         let Some(literals) = &self.literals else {
             return;
