@@ -12,6 +12,7 @@ pub mod host;
 pub mod members;
 mod memo;
 mod persistent;
+mod phase;
 pub mod record;
 pub mod texts;
 pub mod time;
