@@ -28,9 +28,12 @@ fn examples(document: &str) -> Vec<Example> {
                 example.rules.push('\n');
             } else if line.starts_with("| `") {
                 let cells: Vec<_> = line.trim_matches('|').splitn(3, '|').collect();
-                example
-                    .rows
-                    .push([0, 1, 2].map(|cell| cells[cell].trim().to_owned()));
+                // Other tables have other columns.
+                if let [request, answer, why] = cells[..] {
+                    example
+                        .rows
+                        .push([request, answer, why].map(|cell| cell.trim().to_owned()));
+                }
             }
         }
     }
