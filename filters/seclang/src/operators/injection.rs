@@ -1,5 +1,6 @@
 //! `@detectSQLi` and `@detectXSS`: libinjection, and what its translation to Rust has not got.
 
+use std::borrow::Cow;
 use std::sync::OnceLock;
 
 use libinjectionrs::sqli::blacklist::is_blacklisted;
@@ -12,11 +13,12 @@ use crate::byte_set::ByteSet;
 
 /// Whether libinjection takes the value for SQL; its fingerprint is capture 0.
 pub(super) fn sqli(value: &[u8], found: &mut Found) -> bool {
-    let mut state = SqliState::new(value, SqliFlags::FLAG_NONE);
+    let tamed = tamed(value);
+    let mut state = SqliState::new(&tamed, SqliFlags::FLAG_NONE);
     let fingerprint = if state.detect() {
         Some(state.fingerprint)
     } else {
-        with_phrase(value)
+        with_phrase(&tamed)
     };
     let Some(fingerprint) = fingerprint else {
         return false;
@@ -25,6 +27,40 @@ pub(super) fn sqli(value: &[u8], found: &mut Found) -> bool {
     let length = fingerprint.iter().take_while(|&&byte| byte != 0).count();
     found.capture_own(0, fingerprint.get(..length).unwrap_or_default());
     true
+}
+
+/// The longest run of bytes that may be one word and is left alone.
+const WORD_BYTES_MAX: usize = 256;
+
+/// How much of a longer one is left alone: libinjection looks for keywords in the first 31 bytes of a word.
+const WORD_BYTES_KEPT: usize = 128;
+
+/// The bytes that end a word.
+const WORD_ENDS: ByteSet = ByteSet::listed(b" []{}<>:\\?=@!#~+-*/&|^%(),';\t\n\x0b\x0c\r\"\xa0\0");
+
+/// The value, with the dots and backticks in the tails of very long words replaced. At each of them the translation looks
+/// the whole word up to there up, in time quadratic in its length; the original does not, and no keyword is so long. An even
+/// number of backticks goes, so that what is a string stays one.
+fn tamed(value: &[u8]) -> Cow<'_, [u8]> {
+    if value.len() <= WORD_BYTES_MAX || memchr::memchr2(b'.', b'`', value).is_none() {
+        return Cow::Borrowed(value);
+    }
+    let mut tamed = value.to_vec();
+    for word in tamed.split_mut(|byte| WORD_ENDS.contains(*byte)) {
+        if word.len() <= WORD_BYTES_MAX {
+            continue;
+        }
+        let tail = word.get_mut(WORD_BYTES_KEPT..).unwrap_or_default();
+        let ticks = tail.iter().filter(|&&byte| byte == b'`').count();
+        let mut going = ticks.saturating_sub(2 - ticks % 2);
+        for byte in tail {
+            if *byte == b'.' || (*byte == b'`' && going > 0) {
+                going -= usize::from(*byte == b'`');
+                *byte = b'_';
+            }
+        }
+    }
+    Cow::Owned(tamed)
 }
 
 /// What a value must have to be taken for SQL: something that is not a letter, a digit or `_`. Without it there are only
@@ -212,6 +248,29 @@ mod tests {
             "in boolean mode",
         ] {
             assert!(!sqli(value.as_bytes(), &mut Found::default()), "{value}");
+        }
+    }
+
+    #[test]
+    fn long_words_are_tamed_and_mean_the_same() {
+        let dots = b"a.".repeat(10_000);
+        let count = |text: &[u8], byte: u8| text.iter().filter(|&&other| other == byte).count();
+        assert!(count(&tamed(&dots), b'.') <= WORD_BYTES_KEPT);
+        for ticks in 0..6 {
+            let value = [b"a".repeat(200), b"a`".repeat(ticks), b"b".repeat(200)].concat();
+            let left = count(&tamed(&value), b'`');
+            assert!(left <= 2 && left % 2 == ticks % 2, "{ticks}");
+        }
+        let words = b"a.b.c`d ".repeat(1_000);
+        assert_eq!(&*tamed(&words), words);
+        for prefix in ["`", "'", "1 ", "a"] {
+            for length in [10, 300, 3_000] {
+                let long = "a.".repeat(length);
+                let value = format!("{prefix}{long}{} union select 1,2 from a", prefix.trim());
+                let mut plain = SqliState::new(value.as_bytes(), SqliFlags::FLAG_NONE);
+                let found = sqli(value.as_bytes(), &mut Found::default());
+                assert_eq!(found, plain.detect(), "{prefix} {length}");
+            }
         }
     }
 
