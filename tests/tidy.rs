@@ -36,6 +36,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "portcullis-bundle",
             "portcullis-config",
             "portcullis-seclang",
+            "portcullis-waf-policy",
         ],
     ),
     ("filters/settings", &[]),
@@ -44,6 +45,14 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("filters/bundle", &[]),
     ("filters/js", &[]),
     ("filters/seclang", &[]),
+    (
+        "filters/waf",
+        &["portcullis-seclang", "portcullis-waf-policy"],
+    ),
+    (
+        "filters/waf-policy",
+        &["portcullis-filter-settings", "portcullis-seclang"],
+    ),
     ("examples/filters/rust", &[]),
     ("tests/guests/rust", &[]),
     ("benches/guests", &[]),

@@ -14,13 +14,14 @@ use std::process::{Command, ExitCode};
 const TARGET: &str = "wasm32-wasip1";
 
 /// Package of each guest and the stem of the file that `src/lib.rs` embeds.
-const GUESTS: [(&str, &str); 2] = [
+const GUESTS: [(&str, &str); 3] = [
     ("portcullis-filter-auth", "auth"),
     ("portcullis-filter-rate-limit", "rate-limit"),
+    ("portcullis-filter-waf", "waf"),
 ];
 
 /// What the modules are made of, seen from the workspace root. A change in any of these builds them again.
-const SOURCES: [&str; 8] = [
+const SOURCES: [&str; 15] = [
     "Cargo.lock",
     "Cargo.toml",
     "rust-toolchain.toml",
@@ -28,7 +29,14 @@ const SOURCES: [&str; 8] = [
     "filters/auth/src",
     "filters/rate-limit/Cargo.toml",
     "filters/rate-limit/src",
+    "filters/seclang/Cargo.toml",
+    "filters/seclang/rules",
+    "filters/seclang/src",
     "filters/settings",
+    "filters/waf-policy/Cargo.toml",
+    "filters/waf-policy/src",
+    "filters/waf/Cargo.toml",
+    "filters/waf/src",
 ];
 
 /// The `CARGO_*` variables that a nested cargo needs to find registries and the job server. All others describe the

@@ -24,5 +24,6 @@ pub mod rules;
 pub mod server;
 pub mod tcp;
 pub mod upstream;
+pub mod waf;
 pub mod workers;
 pub mod wrapped;

@@ -47,6 +47,7 @@ mod tcp_lifetime;
 mod tcp_upstreams;
 mod uploads;
 mod upstreams;
+mod waf;
 
 /// A scenario for the guests of both SDKs: `async fn name(guest: Guest)`, which ends early where there is no guest.
 macro_rules! with_both_sdks {

@@ -53,7 +53,12 @@ impl Resolver<'_> {
         let module = self.module(&row.at, wasm, builtin);
         let env = self.env(env);
         let grants = self.grants(grants);
-        let limits = self.filter_limits(limits.and_then(|slot| slot.value));
+        let builtin = match &module {
+            Some((ModuleSource::Builtin(name), _)) => name.as_str(),
+            _ => "",
+        };
+        let defaults = Defaults::of(builtin);
+        let limits = self.filter_limits(limits.and_then(|slot| slot.value), defaults.limits);
         let (module, module_at) = module?;
         let name = row.name.to_string();
         Some(Filter {
@@ -68,7 +73,7 @@ impl Resolver<'_> {
             limits,
             on_fault: or(on_fault, OnFault::Deny),
             isolation: or(isolation, Isolation::Shared),
-            hold: or(hold, Hold::Stream),
+            hold: or(hold, defaults.hold),
             at: row.at,
             name,
         })
@@ -152,8 +157,11 @@ impl Resolver<'_> {
         variables
     }
 
-    fn filter_limits(&mut self, limits: Option<raw::FilterLimits>) -> FilterLimits {
-        let defaults = FilterLimits::default();
+    fn filter_limits(
+        &mut self,
+        limits: Option<raw::FilterLimits>,
+        defaults: FilterLimits,
+    ) -> FilterLimits {
         let Some(limits) = limits else {
             return defaults;
         };
@@ -236,6 +244,34 @@ fn text(slot: Option<Slot<Text>>) -> Option<String> {
 fn plugin_config(slot: Option<Slot<Free>>) -> PluginConfig {
     let free = slot.and_then(|slot| slot.value);
     free.map_or(PluginConfig::None, |Free(value)| PluginConfig::from(value))
+}
+
+/// What holds for a filter where its file says nothing.
+struct Defaults {
+    limits: FilterLimits,
+    hold: Hold,
+}
+
+impl Defaults {
+    fn of(builtin: &str) -> Self {
+        let limits = FilterLimits::default();
+        match builtin {
+            // It looks at whole bodies, and origins are to get nothing before it has.
+            "waf" => Self {
+                limits: FilterLimits {
+                    memory: 256 << 20,
+                    cpu_per_call: Duration::from_millis(500),
+                    cpu_start: Duration::from_secs(30),
+                    ..limits
+                },
+                hold: Hold::Headers,
+            },
+            _ => Self {
+                limits,
+                hold: Hold::Stream,
+            },
+        }
+    }
 }
 
 impl Default for FilterLimits {

@@ -16,7 +16,7 @@ pub struct Builtin {
     pub edits_body: bool,
 }
 
-static BUILTINS: [Builtin; 2] = [
+static BUILTINS: [Builtin; 3] = [
     Builtin {
         name: "auth",
         wasm: include_bytes!(concat!(env!("OUT_DIR"), "/auth.wasm")),
@@ -27,6 +27,12 @@ static BUILTINS: [Builtin; 2] = [
         name: "rate-limit",
         wasm: include_bytes!(concat!(env!("OUT_DIR"), "/rate-limit.wasm")),
         summary: "Limits requests by client address, header or claim (GCRA)",
+        edits_body: false,
+    },
+    Builtin {
+        name: "waf",
+        wasm: include_bytes!(concat!(env!("OUT_DIR"), "/waf.wasm")),
+        summary: "Refuses requests and responses by rules in SecLang, ModSecurity's language",
         edits_body: false,
     },
 ];

@@ -12,6 +12,7 @@ mod inspect;
 pub mod logging;
 mod ready;
 mod rules;
+mod waf;
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -62,6 +63,8 @@ enum Command {
     Filter(Filter),
     #[command(subcommand)]
     Rules(Rules),
+    #[command(subcommand)]
+    Waf(Waf),
 }
 
 /// Serve what a configuration file says
@@ -171,6 +174,26 @@ struct CheckRules {
     with: Option<String>,
 }
 
+/// Look into the WAF of a configuration
+#[derive(Subcommand)]
+enum Waf {
+    Config(WafConfig),
+}
+
+/// Print the configurations of a WAF's guest, rules included, for other proxy-wasm hosts
+///
+/// Prints {"configuration": ..., "vm_configuration": ...}: what Envoy, for example, takes as the configuration of the
+/// plugin and of its VM.
+#[derive(Args)]
+struct WafConfig {
+    #[command(flatten)]
+    config: ConfigFile,
+
+    /// The filter, where there is more than one with `builtin: waf`
+    #[arg(long, value_name = "NAME")]
+    filter: Option<String>,
+}
+
 #[derive(Args)]
 struct ConfigFile {
     /// The configuration file
@@ -196,6 +219,9 @@ pub fn main() -> ExitCode {
         Command::Rules(Rules::List(ListRules { data_dir })) => rules::list(data_dir),
         Command::Rules(Rules::Check(CheckRules { files, with })) => {
             rules::check(&files, with.as_deref())
+        }
+        Command::Waf(Waf::Config(WafConfig { config, filter })) => {
+            waf::config(&config.config, filter.as_deref())
         }
     }
 }

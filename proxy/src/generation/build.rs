@@ -21,6 +21,7 @@ use crate::chain::{Plan, Slot};
 use crate::pool::{Key, Pool, Services};
 use crate::route::Router;
 use crate::upstream::{Resolver, Upstreams};
+use crate::waf;
 
 /// What building needs that outlives generations.
 pub struct Built {
@@ -113,7 +114,7 @@ impl Built {
                     }
                     started.push(plugin);
                 }
-                Err(problem) => problems.push(problem),
+                Err(more) => problems.extend(more),
             }
         }
         if problems.is_empty() {
@@ -130,25 +131,25 @@ impl Built {
         config: &Config,
         id: FilterId,
         filter: &Filter,
-    ) -> Result<(Started, bool), Problem> {
-        let wasm = module_bytes(filter)?;
+    ) -> Result<(Started, bool), Vec<Problem>> {
+        let wasm = module_bytes(filter).map_err(|problem| vec![problem])?;
         let (configs, roots) = configurations(config, id, filter);
+        let vm_config = vm_config(config, filter, &configs)?;
         let grants = grants::of(config, filter);
-        let key = key(filter, &wasm, &configs, &grants);
+        let key = key(filter, &wasm, &vm_config, &configs, &grants);
         if let Some(pool) = self.services.registry.find(&key) {
             return Ok((Started { pool, roots }, false));
         }
         let module = Module::load(&self.engine, &wasm).map_err(|error| {
-            filter
-                .module_at
-                .problem(format!("the module cannot be used: {error}"), None)
+            let message = format!("the module cannot be used: {error}");
+            vec![filter.module_at.problem(message, None)]
         })?;
         let limits = &filter.limits;
         let plugin = Arc::new(Plugin {
             name: filter.name.clone(),
             root_id: filter.root_id.clone(),
             vm_id: filter.vm_id.clone(),
-            vm_config: filter.vm_config.clone(),
+            vm_config,
             roots: configs,
             env: filter
                 .env
@@ -173,9 +174,8 @@ impl Built {
         });
         let pool = Pool::start(plugin, self.services.clone(), filter.isolation, limits.vms)
             .map_err(|fault| {
-                filter
-                    .at
-                    .problem(format!("the filter cannot start: {}", fault.message), None)
+                let message = format!("the filter cannot start: {}", fault.message);
+                vec![filter.at.problem(message, None)]
             })?;
         self.services.registry.insert(key, &pool);
         Ok((Started { pool, roots }, true))
@@ -187,6 +187,13 @@ pub fn check(config: &Config) -> (Vec<Problem>, Vec<Problem>) {
     let mut problems = Vec::new();
     let mut warnings = Vec::new();
     for (filter, id) in config.filters.iter().zip(0..) {
+        if waf::needs_rules(filter) {
+            let (configs, _) = configurations(config, FilterId(id), filter);
+            match waf::prepare(&config.file, filter, &configs) {
+                Ok(prepared) => warnings.extend(prepared.warnings),
+                Err(found) => problems.extend(found),
+            }
+        }
         let wasm = match module_bytes(filter) {
             Ok(wasm) => wasm,
             Err(problem) => {
@@ -231,6 +238,22 @@ fn module_bytes(filter: &Filter) -> Result<std::borrow::Cow<'static, [u8]>, Prob
     }
 }
 
+/// The VM configuration: as it is written, or for the WAF its rules.
+fn vm_config(
+    config: &Config,
+    filter: &Filter,
+    configs: &[Vec<u8>],
+) -> Result<Vec<u8>, Vec<Problem>> {
+    if !waf::needs_rules(filter) {
+        return Ok(filter.vm_config.clone());
+    }
+    let prepared = waf::prepare(&config.file, filter, configs)?;
+    for warning in &prepared.warnings {
+        tracing::warn!("{warning}");
+    }
+    Ok(prepared.vm_config)
+}
+
 /// The distinct configurations of a plugin, its own first, and which of them each route that overrides it uses.
 fn configurations(
     config: &Config,
@@ -262,7 +285,13 @@ fn overrides(config: &Config, id: FilterId) -> impl Iterator<Item = (usize, &Plu
 }
 
 /// What has to be the same for a plugin to keep its VMs.
-fn key(filter: &Filter, wasm: &[u8], configs: &[Vec<u8>], grants: &Grants) -> Key {
+fn key(
+    filter: &Filter,
+    wasm: &[u8],
+    vm_config: &[u8],
+    configs: &[Vec<u8>],
+    grants: &Grants,
+) -> Key {
     let limits = format!("{:?} {:?}", filter.limits, filter.isolation);
     let grants = format!("{grants:?}");
     let env: BTreeMap<_, _> = filter.env.iter().collect();
@@ -276,7 +305,7 @@ fn key(filter: &Filter, wasm: &[u8], configs: &[Vec<u8>], grants: &Grants) -> Ke
         &env,
     ];
     let texts = texts.into_iter().map(|text| text.as_bytes());
-    let fixed = [wasm, &filter.vm_config].into_iter();
+    let fixed = [wasm, vm_config].into_iter();
     Key::new(texts.chain(fixed).chain(configs.iter().map(Vec::as_slice)))
 }
 

@@ -16,18 +16,21 @@ use crate::generation::{Built, Generation};
 use crate::metrics::Names;
 use crate::reload::Refused;
 use crate::upstream::Upstreams;
+use crate::waf;
 
 /// Reads and checks a configuration file.
 ///
 /// # Errors
 /// Everything that is wrong with it.
 pub fn load(file: &Path) -> Result<Config, Problems> {
-    portcullis_config::load(
+    let mut config = portcullis_config::load(
         file,
         &Options {
             builtins: &builtin::names(),
         },
-    )
+    )?;
+    config.watched.extend(waf::watched(&config));
+    Ok(config)
 }
 
 /// Builds candidates and swaps them in.

@@ -49,7 +49,7 @@ pub use support::Support;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::rules::RuleSet;
+use crate::rules::{RuleSet, Target};
 use crate::source::{Files, Position, Problem, Severity};
 use actions::Placed;
 use directives::{DIRECTIVES, Directive};
@@ -73,6 +73,14 @@ pub fn parse(files: &dyn Files, root: &str) -> Result<Parsed, Vec<Problem>> {
     let mut parser = Parser::new(files);
     parser.file(root);
     parser.finish()
+}
+
+/// Reads one target (`ARGS:q`), without `|`, `!` and `&`.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn target(text: &str) -> Result<Target, String> {
+    targets::single(text)
 }
 
 /// Reads sources, one after another, into one rule set.

@@ -317,6 +317,11 @@ impl Transaction {
         self.phase(Phase::ResponseHeaders, host)
     }
 
+    /// Whether bodies of responses are looked at, if they are of the right type.
+    pub fn inspects_responses(&self) -> bool {
+        self.limits.response_access && self.engine != RuleEngine::Off
+    }
+
     /// Whether the body is wanted before [`Transaction::response_body_done`]; known after phase 3.
     pub fn wants_response_body(&self) -> bool {
         let inspected =

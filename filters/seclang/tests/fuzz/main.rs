@@ -10,6 +10,7 @@
     reason = "a test may fail loudly"
 )]
 
+mod bodies;
 mod operators;
 mod parser;
 mod transformations;
@@ -42,6 +43,36 @@ fn values_transformed() {
 #[test]
 fn values_matched() {
     target("operators", operators::WORDS, operators::run);
+}
+
+#[test]
+fn multipart_bodies() {
+    target("multipart", bodies::MULTIPART_WORDS, bodies::multipart);
+}
+
+#[test]
+fn json_bodies() {
+    target("json", bodies::JSON_WORDS, bodies::json);
+}
+
+#[test]
+fn xml_bodies() {
+    target("xml", bodies::XML_WORDS, bodies::xml);
+}
+
+#[test]
+fn forms() {
+    target("form", bodies::FORM_WORDS, bodies::form);
+}
+
+#[test]
+fn cookie_headers() {
+    target("cookie", bodies::COOKIE_WORDS, bodies::cookie);
+}
+
+#[test]
+fn request_targets() {
+    target("target", bodies::TARGET_WORDS, bodies::request_target);
 }
 
 /// Replays the corpus of a target and changes it; `words` are what the input's language is made of.
