@@ -2,13 +2,16 @@
 //! the filters and runs this.
 //!
 //! No sockets: the exchange is in memory and the callout is answered at once, so that what differs is the guests.
+//! Times are of the processor.
 
+#[path = "../benches/start/cpu.rs"]
+mod cpu;
 #[path = "../benches/abi/exchange.rs"]
 mod exchange;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use portcullis_abi::{
@@ -47,9 +50,9 @@ fn main() {
 
 fn row(wasm: &[u8]) -> String {
     let engine = Engine::new(EngineOptions::default()).expect("an engine");
-    let began = Instant::now();
+    let began = cpu::spent();
     let module = Module::load(&engine, wasm).expect("a module that loads");
-    let compile = began.elapsed();
+    let compile = cpu::spent() - began;
     let plugin = plugin(module);
     let quiet = Arc::new(Quiet::default());
     let host: Arc<dyn Host> = Arc::clone(&quiet) as Arc<dyn Host>;
@@ -93,9 +96,9 @@ fn plugin(module: Module) -> Arc<Plugin> {
 
 fn best(times: usize, mut work: impl FnMut()) -> Duration {
     let each = (0..times).map(|_| {
-        let began = Instant::now();
+        let began = cpu::spent();
         work();
-        began.elapsed()
+        cpu::spent() - began
     });
     each.min().expect("at least one")
 }

@@ -371,3 +371,40 @@ async fn a_missing_module_is_explained() {
         + &String::from_utf8_lossy(&output.stderr);
     assert!(told.contains("filters/js/build.sh"), "{told}");
 }
+
+/// What a script leaves in its globals ends with the exchange; what it made at its start is there.
+#[tokio::test]
+async fn an_exchange_has_an_engine_of_its_own() {
+    let counting = r#"
+        let seen = 0;
+        const started = [40, 2].reduce((sum, number) => sum + number);
+        function onRequestHeaders(ctx) {
+            seen += 1;
+            ctx.request.headers.set("x-seen", `${seen} of ${started}`);
+        }
+        function onResponseHeaders(ctx) {
+            ctx.response.headers.set("x-seen", seen);
+        }
+    "#;
+    for (isolation, expected) in [("request", ["1", "1", "1"]), ("shared", ["1", "2", "3"])] {
+        let Some(filter) = script(counting) else {
+            return;
+        };
+        let origin = Origin::echo().await;
+        let config = Config::new()
+            .origin(origin.address())
+            .set("/workers", json!(1));
+        let filter = filter.set("isolation", json!(isolation));
+        let proxy = launch(config.filter("script", filter)).await;
+        let mut client = proxy.client().await;
+        for count in expected {
+            let answer = client.send(get(&[])).await;
+            assert_eq!(answer.header("x-seen"), Some(count), "{isolation}");
+            let seen = origin.next().await;
+            let both = format!("{count} of 42");
+            assert_eq!(seen.header("x-seen"), Some(both.as_str()));
+        }
+        let told = proxy.log();
+        assert!(!told.contains("there can be no snapshot"), "{told}");
+    }
+}

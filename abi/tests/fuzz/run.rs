@@ -84,12 +84,14 @@ fn run(events: &[u8], program: &[u8]) -> Result<(), Fault> {
         None => Arc::clone(&service),
     };
     let mut streams = Vec::new();
-    for event in events {
-        happens(*event, &vm, &embedder, &mut streams)?;
+    let mut events = events.iter();
+    let ended = events.try_for_each(|event| happens(*event, &vm, &embedder, &mut streams));
+    // A VM whose roots are not done holds itself until it is given up.
+    for vm in [service, vm] {
+        vm.stop();
+        vm.give_up();
     }
-    service.stop();
-    vm.stop();
-    Ok(())
+    ended
 }
 
 fn happens(

@@ -1,7 +1,9 @@
-//! How a VM comes about: compiled, loaded, started anew, from a snapshot; and what a VM for each exchange costs.
+//! How a VM comes about: compiled, loaded, started anew, from a snapshot; and what a VM for each exchange costs, in
+//! processor time.
 //!
 //! Guests are a trivial one, one whose configuration takes 100 ms, and the example filters, where their compilers are.
 
+mod cpu;
 #[path = "../abi/exchange.rs"]
 mod exchange;
 
@@ -10,9 +12,9 @@ use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use criterion::measurement::WallTime;
+use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use criterion::{BatchSize, BenchmarkGroup, Criterion, criterion_group, criterion_main};
 use parking_lot::Mutex;
 use portcullis_abi::{
@@ -59,9 +61,9 @@ fn working(rounds: u32) -> Vec<u8> {
 fn rounds_of_100_ms(bench: &Bench) -> u32 {
     const ROUNDS: u32 = 1_000_000;
     let plugin = bench.plugin(&working(ROUNDS));
-    let before = Instant::now();
+    let before = cpu::spent();
     bench.start(&plugin);
-    let took = before.elapsed().max(Duration::from_micros(1));
+    let took = (cpu::spent() - before).max(Duration::from_micros(1));
     let factor = Duration::from_millis(100).as_secs_f64() / took.as_secs_f64();
     (f64::from(ROUNDS) * factor) as u32
 }
@@ -87,6 +89,38 @@ fn examples() -> Vec<(&'static str, Vec<u8>)> {
             Some((language, module.ok()?))
         })
         .collect()
+}
+
+/// Measures by [`cpu::spent`].
+struct CpuTime;
+
+impl Measurement for CpuTime {
+    type Intermediate = Duration;
+    type Value = Duration;
+
+    fn start(&self) -> Duration {
+        cpu::spent()
+    }
+
+    fn end(&self, start: Duration) -> Duration {
+        cpu::spent() - start
+    }
+
+    fn add(&self, one: &Duration, other: &Duration) -> Duration {
+        *one + *other
+    }
+
+    fn zero(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn to_f64(&self, value: &Duration) -> f64 {
+        value.as_nanos() as f64
+    }
+
+    fn formatter(&self) -> &dyn ValueFormatter {
+        WallTime.formatter()
+    }
 }
 
 struct Bench {
@@ -161,7 +195,7 @@ fn exchange(bench: &Bench, vm: &Arc<Vm>) {
     vm.end_stream(context).expect("no fault");
 }
 
-fn compile(group: &mut BenchmarkGroup<'_, WallTime>, wasm: &[u8]) {
+fn compile(group: &mut BenchmarkGroup<'_, CpuTime>, wasm: &[u8]) {
     let cache = tempfile::tempdir().expect("a folder");
     group.bench_function("compile", |bencher| {
         bencher.iter_batched(
@@ -181,7 +215,7 @@ fn compile(group: &mut BenchmarkGroup<'_, WallTime>, wasm: &[u8]) {
 }
 
 /// Every way to a VM of one guest.
-fn ways(criterion: &mut Criterion, bench: &Bench, name: &str, wasm: &[u8]) {
+fn ways(criterion: &mut Criterion<CpuTime>, bench: &Bench, name: &str, wasm: &[u8]) {
     let mut group = criterion.benchmark_group(name);
     group.sample_size(20);
     compile(&mut group, wasm);
@@ -212,7 +246,7 @@ fn ways(criterion: &mut Criterion, bench: &Bench, name: &str, wasm: &[u8]) {
     group.finish();
 }
 
-fn start(criterion: &mut Criterion) {
+fn start(criterion: &mut Criterion<CpuTime>) {
     let bench = Bench::new(None);
     let slow = working(rounds_of_100_ms(&bench));
     ways(criterion, &bench, "trivial", &hand_written(""));
@@ -222,5 +256,5 @@ fn start(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, start);
+criterion_group!(name = benches; config = Criterion::default().with_measurement(CpuTime); targets = start);
 criterion_main!(benches);
