@@ -132,7 +132,8 @@ func runAll(proxy *proxy, tests []*test.FTWTest) (map[string]string, error) {
 	}
 	settings := config.NewDefaultConfig()
 	settings.LogFile = proxy.log
-	settings.MaxMarkerRetries = 50
+	// One more request each, until the log is written: a machine with other work to do may take its time.
+	settings.MaxMarkerRetries = 2000
 	settings.TestOverride.Overrides.DestAddr = &host
 	settings.TestOverride.Overrides.Port = &number
 	options := &runner.RunnerConfig{

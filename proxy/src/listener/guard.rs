@@ -9,6 +9,7 @@
 //! gets its end, and the client gets its answer and a clean close from here.
 
 mod http1;
+pub(super) mod target;
 
 use std::io;
 use std::pin::Pin;

@@ -61,7 +61,7 @@ pub(super) enum Target<'a> {
     Asterisk,
 }
 
-/// Tells the form of a target whose bytes are visible ASCII already.
+/// Tells the form of a target whose bytes are visible already.
 pub(super) fn target_form(target: &[u8]) -> Result<Target<'_>, Refusal> {
     match target {
         [b'/', ..] => Ok(Target::Origin),

@@ -171,7 +171,7 @@ impl Scan {
         if target.is_empty()
             || !target
                 .iter()
-                .all(|&b| matches!(b, 0x21..=0x7e) && b != b'#')
+                .all(|&b| matches!(b, 0x21..=0x7e | 0x80..) && b != b'#')
         {
             return Err(Refusal::TargetBytes);
         }
@@ -179,7 +179,11 @@ impl Scan {
             return Err(Refusal::TargetTooLong);
         }
         if method == b"CONNECT" {
-            return Err(Refusal::Connect);
+            return Err(if names_port(target) {
+                Refusal::Connect
+            } else {
+                Refusal::TargetForm
+            });
         }
         let authority = match authority::target_form(target)? {
             Target::Origin => None,
@@ -298,12 +302,23 @@ impl Scan {
     }
 }
 
+/// Whether it is what CONNECT needs: a host and a port (RFC 9112, 3.2.3).
+fn names_port(target: &[u8]) -> bool {
+    let digits = target
+        .iter()
+        .rev()
+        .take_while(|b| b.is_ascii_digit())
+        .count();
+    digits > 0 && target[..target.len() - digits].ends_with(b":") && authority::is_valid(target)
+}
+
 fn parse_version(text: &[u8]) -> Result<Version, Refusal> {
     match text {
         b"HTTP/1.1" => Ok(Version::Http11),
         b"HTTP/1.0" => Ok(Version::Http10),
         [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
-            if major.is_ascii_digit() && minor.is_ascii_digit() =>
+            // HTTP/0.9 has no version in its requests: this is no version at all.
+            if matches!(major, b'1'..=b'9') && minor.is_ascii_digit() =>
         {
             Err(Refusal::VersionUnsupported)
         }

@@ -14,7 +14,7 @@ use super::super::connection::Connection;
 use super::super::framing::{BodyLength, Framing, FramingLimits, Head};
 use super::super::refusal::{Refusal, RefusedIn};
 use super::super::transport::Transport;
-use super::Incoming;
+use super::{Incoming, target};
 
 /// A body is read past the guard's own buffer where the reader brings at least this much room.
 const DIRECT_READ_BYTES: usize = 1024;
@@ -193,6 +193,9 @@ impl Http1 {
         incoming.input.advance(head.start);
         incoming.ready = incoming.input.split_to(head.end - head.start).freeze();
         connection.set_raw_head(incoming.ready.clone());
+        if let Some(encoded) = target::encoded(&incoming.ready) {
+            incoming.ready = encoded;
+        }
         self.heads += 1;
         self.wait = Wait::Turn;
         self.began = None;
