@@ -77,7 +77,7 @@ func startPortcullis(program, folder, address, origin string, waf bool) (*exec.C
 version: 1
 listeners: [{ name: http, address: "%s" }]
 upstreams: { origin: { endpoints: [{ address: "%s" }] } }
-filters: { waf: { builtin: waf, config: { mode: block, ruleset: ./, response_bodies: false, audit: { mode: off } } } }
+filters: { waf: { builtin: waf, config: { mode: block, ruleset: ., response_bodies: false, audit: { mode: off } } } }
 routes: [{ name: all, match: {}, chain: %s, upstream: origin }]
 workers: 1
 reload: { watch: false }
