@@ -10,6 +10,7 @@ mod cli;
 mod dns;
 mod drain;
 mod envoy;
+mod explain;
 mod fault_borders;
 mod faults;
 mod forwarding;

@@ -8,6 +8,7 @@
 
 mod check;
 mod demo;
+mod explain;
 mod inspect;
 pub mod logging;
 mod ready;
@@ -44,6 +45,8 @@ const UNUSABLE: u8 = 2;
         portcullis check -c edge.yaml             every problem at once, with line and hint\n  \
         portcullis run -c edge.yaml               serve\n  \
         portcullis filter inspect hello.wasm      what a module is and which grants it will need\n  \
+        portcullis waf explain -c edge.yaml --request bad.http\n  \
+                                                  why a request is refused, and what would let it by\n  \
         portcullis schema > portcullis.schema.json\n\n\
         Exit codes: 0 good, 1 problems found, 2 wrong use or unreadable."
 )]
@@ -178,6 +181,34 @@ struct CheckRules {
 #[derive(Subcommand)]
 enum Waf {
     Config(WafConfig),
+    Explain(WafExplain),
+}
+
+/// Tell what the rules of a WAF make of a request
+///
+/// Prints which rules matched, on what, what became of the scores, and the lines for `exclude` that would let the request
+/// by if it was a mistake. The request is a file with what goes over the connection: request line, headers, an empty line,
+/// body.
+#[derive(Args)]
+struct WafExplain {
+    #[command(flatten)]
+    config: ConfigFile,
+
+    /// The request
+    #[arg(long, value_name = "FILE")]
+    request: PathBuf,
+
+    /// The filter, where there is more than one with `builtin: waf`
+    #[arg(long, value_name = "NAME")]
+    filter: Option<String>,
+
+    /// With the overrides of this route
+    #[arg(long, value_name = "NAME")]
+    route: Option<String>,
+
+    /// Also rules that matched without a line in the log
+    #[arg(long)]
+    all: bool,
 }
 
 /// Print the configurations of a WAF's guest, rules included, for other proxy-wasm hosts
@@ -223,6 +254,19 @@ pub fn main() -> ExitCode {
         Command::Waf(Waf::Config(WafConfig { config, filter })) => {
             waf::config(&config.config, filter.as_deref())
         }
+        Command::Waf(Waf::Explain(WafExplain {
+            config,
+            request,
+            filter,
+            route,
+            all,
+        })) => explain::run(&explain::Question {
+            config: &config.config,
+            request: &request,
+            filter: filter.as_deref(),
+            route: route.as_deref(),
+            all,
+        }),
     }
 }
 

@@ -6,10 +6,12 @@ mod files;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use portcullis_config::model::{Filter, FilterId, ModuleSource};
 use portcullis_config::{Config, Problem};
 use portcullis_seclang::Engine;
+use portcullis_seclang::transaction::tuning::Tuning;
 use portcullis_waf_policy::files::{BYTES_MAX, Bundle, Recorder};
 use portcullis_waf_policy::{Mode, Policy};
 
@@ -93,6 +95,33 @@ pub fn prepare(
     } else {
         Err(problems)
     }
+}
+
+/// The rules of one configuration of a filter, tuned as it says; `None` where no rule runs. Blocks.
+///
+/// # Errors
+/// Everything that is wrong with the configuration or its rules.
+pub fn rules(
+    file: &Path,
+    configuration: &[u8],
+) -> Result<Option<(Engine, Arc<Tuning>)>, Vec<String>> {
+    let policy = Policy::parse(configuration)?;
+    if policy.mode == Mode::Off {
+        return Ok(None);
+    }
+    let disk = Disk::new(folder(file), &policy.shape.ruleset).map_err(|message| vec![message])?;
+    let recorder = Recorder::new(disk);
+    let told = |problems: Vec<portcullis_seclang::source::Problem>| -> Vec<String> {
+        problems.iter().map(ToString::to_string).collect()
+    };
+    let parsed = policy.shape.parse(&recorder).map_err(told)?;
+    let engine = Engine::new(parsed.rules, &recorder).map_err(told)?;
+    let tuning = Tuning::new(policy.tuning, engine.plan()).map_err(|problems| {
+        let told = problems.into_iter();
+        let told = told.map(|(index, message)| format!("exclude[{index}]: {message}"));
+        told.collect::<Vec<_>>()
+    })?;
+    Ok(Some((engine, Arc::new(tuning))))
 }
 
 /// The rule files that a configuration names by their paths, for watching. Rule sets that are installed never change.
