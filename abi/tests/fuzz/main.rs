@@ -34,7 +34,8 @@ fn hostcalls() {
         tried(input);
     }
     corpus.push(Vec::new());
-    let seed = rand::random();
+    let seed = std::env::var("PORTCULLIS_FUZZ_SEED")
+        .map_or_else(|_| rand::random(), |text| text.parse().unwrap());
     let mut random = StdRng::seed_from_u64(seed);
     let end = Instant::now() + Duration::from_secs(seconds);
     let mut runs = 0_u64;

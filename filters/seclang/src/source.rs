@@ -48,6 +48,21 @@ impl fmt::Display for Problem {
     }
 }
 
+/// Names from files may have line breaks in them; the list of problems has one line for each.
+pub(crate) fn one_line(message: String) -> String {
+    if !message.contains(char::is_control) {
+        return message;
+    }
+    let mut line = String::with_capacity(message.len() + 8);
+    for character in message.chars() {
+        match character.is_control() {
+            true => line.extend(character.escape_default()),
+            false => line.push(character),
+        }
+    }
+    line
+}
+
 /// The files that rules may name: a folder on a disk, an archive in memory, the text of a configuration.
 pub trait Files {
     /// The content of `name`, seen from the file `from` that names it (`Include`, `@pmFromFile`, `@ipMatchFromFile`).

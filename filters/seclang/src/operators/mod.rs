@@ -31,7 +31,7 @@ pub use text::TextTest;
 
 use crate::byte_set::ByteSet;
 use crate::rules::{self, Text};
-use crate::source::Files;
+use crate::source::{Files, one_line};
 
 /// A compiled operator.
 #[derive(Debug)]
@@ -208,7 +208,7 @@ impl Operator {
             files,
             from: &operator.position.file,
         };
-        compile(&source).map_err(|error| format!("@{}: {error}", entry.name))
+        compile(&source).map_err(|error| one_line(format!("@{}: {error}", entry.name)))
     }
 
     /// The argument, if it has macros: the caller expands it for each [`Operator::evaluate`].

@@ -50,7 +50,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::rules::{RuleSet, Target};
-use crate::source::{Files, Position, Problem, Severity};
+use crate::source::{Files, Position, Problem, Severity, one_line};
 use actions::Placed;
 use directives::{DIRECTIVES, Directive};
 use lexer::{DIRECTIVE_BYTES_MAX, Line, Lines, Word};
@@ -269,21 +269,6 @@ impl<'a> Parser<'a> {
             message: one_line(message),
         });
     }
-}
-
-/// Names from files may have line breaks in them; the list of problems has one line for each.
-fn one_line(message: String) -> String {
-    if !message.contains(char::is_control) {
-        return message;
-    }
-    let mut line = String::with_capacity(message.len() + 8);
-    for character in message.chars() {
-        match character.is_control() {
-            true => line.extend(character.escape_default()),
-            false => line.push(character),
-        }
-    }
-    line
 }
 
 fn beginning(file: &str) -> Position {

@@ -1,7 +1,7 @@
 //! Any bytes at all, to everything here that reads bytes of others: nothing panics, and what must hold of every input does.
 //!
 //! Each target has a corpus in `fuzz/corpus/NAME`. It is replayed, and then changed at random for as many seconds as
-//! `PORTCULLIS_FUZZ_SECONDS` says (one where it says nothing). An input that failed is told in hexadecimal; as a file of
+//! `PORTCULLIS_FUZZ_SECONDS` says (one where it says nothing), by the seed `PORTCULLIS_FUZZ_SEED` or one drawn. An input that failed is told in hexadecimal; as a file of
 //! the corpus it stays tried for ever.
 #![allow(
     clippy::unwrap_used,
@@ -82,7 +82,8 @@ fn target(name: &str, words: &[&str], run: fn(&[u8])) {
     for input in &corpus {
         tried(name, run, input);
     }
-    let seed = rand::random();
+    let seed = std::env::var("PORTCULLIS_FUZZ_SEED")
+        .map_or_else(|_| rand::random(), |text| text.parse().unwrap());
     let mut random = StdRng::seed_from_u64(seed);
     let end = Instant::now() + Duration::from_secs(seconds);
     let mut runs = 0_u64;
